@@ -279,7 +279,12 @@ impl Account {
         }
         self.set_journal(journal);
         drop(opening);
-        self.lock_to_buy(now).map(drop)
+        drop(self.lock_to_buy(now)?);
+        // Purchases that were made before the account had a journal are durable from now on.
+        if let Err(failure) = self.sync_journal(now) {
+            log::warn!("the journal cannot be written: {failure}");
+        }
+        Ok(())
     }
 
     /// Locks the journal's folder, reads the files of other processes, adopts the files of dead

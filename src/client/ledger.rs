@@ -56,6 +56,8 @@ pub(crate) struct Ledger {
     purchases: BTreeMap<EntryId, Entry>,
     /// The purchases that are in flight or unknown.
     uncertain: BTreeSet<EntryId>,
+    /// The purchases that can still change, so that no call searches the settled ones.
+    changeable: BTreeSet<EntryId>,
     by_intent: HashMap<u64, EntryId>,
     /// The newest purchase of each activation id: the service can sell an id twice.
     by_activation: HashMap<Arc<str>, EntryId>,
@@ -310,7 +312,7 @@ impl Ledger {
     pub(crate) fn restore(&mut self, intent: &Intent) {
         if let Some(entry) = self.by_intent.get(&intent.id()).copied() {
             self.write(entry, Record::NotSent);
-            self.purchases.remove(&entry);
+            self.remove(entry);
         }
         self.made(intent);
     }
@@ -369,6 +371,18 @@ impl Ledger {
 
     fn uncertain(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
         self.uncertain.iter().filter_map(|id| Some((*id, self.purchases.get(id)?)))
+    }
+
+    /// Returns the purchases that can still change, oldest first.
+    fn changeable(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
+        self.changeable.iter().filter_map(|id| Some((*id, self.purchases.get(id)?)))
+    }
+
+    /// Drops a purchase.
+    fn remove(&mut self, id: EntryId) -> Option<Entry> {
+        self.uncertain.remove(&id);
+        self.changeable.remove(&id);
+        self.purchases.remove(&id)
     }
 
     fn entry_of(&self, intent: &Intent) -> Option<(EntryId, &Entry)> {
@@ -433,8 +447,7 @@ impl Ledger {
             journal.write_intent(entry, &record)?;
         }
         if let Some(earlier) = self.by_intent.remove(&intent.id()) {
-            self.purchases.remove(&earlier);
-            self.uncertain.remove(&earlier);
+            self.remove(earlier);
         }
         self.next_entry += 1;
         self.fold(entry, record);
@@ -1002,8 +1015,7 @@ impl Ledger {
             now.monotonic.saturating_sub(since) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
         };
         let mut past = Vec::new();
-        let can_end = |entry: &Entry| entry.needs_records() && entry.holders == 0;
-        for (id, entry) in self.purchases.iter().filter(|(_, entry)| can_end(entry)) {
+        for (id, entry) in self.changeable().filter(|(_, entry)| entry.holders == 0) {
             let answered = entry.before_answer.as_ref();
             match &entry.state {
                 State::NotBought(_)
@@ -1012,12 +1024,12 @@ impl Ledger {
                         is_past(&lost.at, Some(life), entry.adopted_at)
                     }) =>
                 {
-                    past.push((*id, Record::Lapsed));
+                    past.push((id, Record::Lapsed));
                 }
                 State::Bought { purchase, at, .. }
                     if is_past(at, purchase.expires_in, entry.adopted_at) =>
                 {
-                    past.push((*id, Record::Settled(Closed::Over)));
+                    past.push((id, Record::Settled(Closed::Over)));
                 }
                 // Late booking, then the life of the order.
                 State::Unknown(lost)
@@ -1027,7 +1039,7 @@ impl Ledger {
                         entry.adopted_at,
                     ) =>
                 {
-                    past.push((*id, Record::Lapsed));
+                    past.push((id, Record::Lapsed));
                 }
                 _ => {}
             }
@@ -1073,6 +1085,11 @@ impl Ledger {
                 self.uncertain.insert(id);
             } else {
                 self.uncertain.remove(&id);
+            }
+            if entry.needs_records() {
+                self.changeable.insert(id);
+            } else {
+                self.changeable.remove(&id);
             }
             let counts = entry.counts();
             let counted = std::mem::replace(&mut entry.counted, counts);
@@ -1250,7 +1267,7 @@ impl Ledger {
             .take(MAX_PURCHASES / 4)
             .collect();
         for id in ended {
-            let Some(entry) = self.purchases.remove(&id) else { continue };
+            let Some(entry) = self.remove(id) else { continue };
             if self.by_intent.get(&entry.intent.id()) == Some(&id) {
                 self.by_intent.remove(&entry.intent.id());
                 self.ended.add(entry.ended());
@@ -1273,19 +1290,17 @@ impl Ledger {
 
     /// Returns the records from which each purchase that can still change can be folded again.
     pub(super) fn open_records(&self) -> impl Iterator<Item = (EntryId, Vec<Record>)> {
-        let open = self.purchases.iter().filter(|(_, entry)| entry.needs_records());
-        open.map(|(id, entry)| (*id, entry.records()))
+        self.changeable().map(|(id, entry)| (id, entry.records()))
     }
 
     /// Returns how many purchases can still change.
     pub(super) fn count_open(&self) -> usize {
-        self.purchases.values().filter(|entry| entry.needs_records()).count()
+        self.changeable.len()
     }
 
     /// Returns the sum of the purchases that can no longer change.
     pub(super) fn spent_on_settled(&self) -> Amount {
-        let open = self.purchases.values().filter(|entry| entry.needs_records());
-        open.fold(self.spent, |spent, entry| subtract(spent, entry.counted))
+        self.changeable().fold(self.spent, |spent, (_, entry)| subtract(spent, entry.counted))
     }
 
     /// Adds the sum of the purchases of another file that can no longer change.
@@ -1341,7 +1356,7 @@ impl Ledger {
     pub(super) fn forget_unsent_here(&mut self, intent: &Intent) -> Option<EntryId> {
         let (entry, _) = self.entry_of(intent).filter(|(_, entry)| entry.owner.is_none())?;
         self.fold(entry, Record::NotSent);
-        self.purchases.remove(&entry);
+        self.remove(entry);
         Some(entry)
     }
 

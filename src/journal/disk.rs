@@ -83,7 +83,7 @@ pub trait File: Send + Sync + fmt::Debug {
 
 /// The file system of this machine.
 #[derive(Debug, Default)]
-pub(crate) struct SystemDisk;
+pub struct SystemDisk;
 
 #[derive(Debug)]
 struct SystemFile(fs::File);

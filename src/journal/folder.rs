@@ -347,10 +347,11 @@ impl Exclusive<'_> {
     /// Makes our file durable, then removes the files that it replaces. If one cannot be removed,
     /// the next call tries again.
     pub(crate) fn remove_replaced(&mut self) -> Result<(), Failure> {
-        self.journal.sync()?;
         if self.others.replaced.is_empty() {
+            // The lines so far need not be durable before the next purchase is sent.
             return Ok(());
         }
+        self.journal.sync()?;
         let Journal { settings, folder, .. } = self.journal;
         let replaced = std::mem::take(&mut self.others.replaced);
         for name in replaced {

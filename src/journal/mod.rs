@@ -17,8 +17,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use disk::SystemDisk;
-pub use disk::{Disk, File};
+pub use disk::{Disk, File, SystemDisk};
 pub(crate) use folder::{Exclusive, Header, Identity, Journal, OtherFile, is_journal};
 
 /// The settings of a journal.

@@ -7,6 +7,4 @@ mod memory_disk;
 mod next_process;
 mod power_loss;
 mod processes;
-#[path = "../timing/mod.rs"]
-mod timing;
 mod torture;

@@ -38,6 +38,8 @@ struct State {
     dying: BTreeMap<u32, usize>,
     boots: u32,
     is_network: bool,
+    /// Whether a sync does not end.
+    holds_syncs: bool,
     /// The operations so far.
     operations: Vec<&'static str>,
     faults: Vec<Fault>,
@@ -129,6 +131,11 @@ impl Machine {
     /// Puts the disk on a network file system.
     pub(crate) fn set_network(&self) {
         self.state().is_network = true;
+    }
+
+    /// Lets no sync end, or lets them all end.
+    pub(crate) fn hold_syncs(&self, holds: bool) {
+        self.state().holds_syncs = holds;
     }
 
     /// Makes operations fail.
@@ -326,6 +333,9 @@ impl File for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        while self.disk.machine.state().holds_syncs {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         match self.disk.begin("sync") {
             Ok(mut state) => {
                 let inode = &mut state.inodes[self.inode];

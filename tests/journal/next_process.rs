@@ -1,16 +1,24 @@
 //! The next process has the purchases, the codes, the budget and the intents of an earlier one.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sastaotp::{
     Amount, Charge, Durability, ErrorKind, Intent, OnTooEarly, Resolution, Retry, SettlementState,
 };
 use serde_json::json;
 
-use crate::fixture::{FOLDER, Fixture, KEY, request};
+use crate::fixture::{FOLDER, Fixture, KEY, Step, Watch, request};
 use crate::memory_disk::{Fault, Machine};
 
 const BUDGET: i32 = 500;
+
+/// How many threads buy at once.
+const THREADS: usize = 8;
+/// A test that waits longer than this hangs.
+const HANG: Duration = Duration::from_secs(60);
 
 fn budget() -> impl Fn(sastaotp::ClientBuilder) -> sastaotp::ClientBuilder {
     |builder| builder.budget(Amount::from_rupees(BUDGET))
@@ -388,10 +396,7 @@ fn settled_phone_numbers_are_removed_after_half_a_day() {
 fn purchase_syncs_twice_and_a_poll_never() {
     let fixture = Fixture::new();
     let process = fixture.start();
-    let syncs = || {
-        let operations = fixture.machine.operations();
-        operations.iter().filter(|operation| operation.starts_with("sync")).count()
-    };
+    let syncs = || count_syncs(&fixture.machine);
     let before = syncs();
     let number = process.buy("zz_ok");
     assert_eq!(syncs() - before, 2);
@@ -400,6 +405,61 @@ fn purchase_syncs_twice_and_a_poll_never() {
     assert_eq!(syncs() - before, 0);
     number.complete().unwrap();
     assert_eq!(syncs() - before, 1);
+    // The end of the order is durable together with the next purchase.
+    let before = syncs();
+    process.buy("zz_ok");
+    assert_eq!(syncs() - before, 2);
+}
+
+fn count_syncs(machine: &Machine) -> usize {
+    machine.operations().iter().filter(|operation| operation.starts_with("sync")).count()
+}
+
+#[test]
+fn purchases_during_a_sync_share_the_next() {
+    let fixture = Fixture::new();
+    let machine = &fixture.machine;
+    let (is_ready, synced) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let watch: Watch = {
+        let (machine, barrier) = (machine.clone(), Barrier::new(THREADS));
+        let (is_ready, synced) = (Arc::clone(&is_ready), Arc::clone(&synced));
+        Arc::new(move |query, step| {
+            let is_purchase = step == Step::Before && query.contains("action=getNumber");
+            if is_purchase && is_ready.load(Ordering::Relaxed) {
+                // All are about to be sent.
+                barrier.wait();
+                synced.store(count_syncs(&machine), Ordering::Relaxed);
+                barrier.wait();
+            }
+        })
+    };
+    let process = fixture.start_on(machine, Some(watch), |builder| builder).unwrap();
+    // Reads the history.
+    process.buy("zz_never");
+    is_ready.store(true, Ordering::Relaxed);
+    let before = count_syncs(machine);
+    machine.hold_syncs(true);
+    let written = || {
+        let files = machine.files();
+        let text: String =
+            files.iter().map(|(_, contents)| String::from_utf8_lossy(contents)).collect();
+        text.matches(r#""record":"sending""#).count() - 1
+    };
+    let all_wait = thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| process.buy("zz_never"));
+        }
+        let begin = Instant::now();
+        while written() < THREADS && begin.elapsed() < HANG {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let all_wait = written() == THREADS;
+        machine.hold_syncs(false);
+        all_wait
+    });
+    assert!(all_wait, "a purchase waits for the sync of another one before its own lines");
+    let shared = synced.load(Ordering::Relaxed) - before;
+    assert!(shared <= 2, "{shared} syncs for {THREADS} purchases");
 }
 
 #[test]

@@ -6,19 +6,12 @@ use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use sastaotp::clock::{Clock, ManualClock};
-use sastaotp::sandbox::{MemoryTransport, Server};
-use sastaotp::{
-    Amount, Client, ClientBuilder, Durability, NumberRequest, OnTooEarly, Resolution,
-    UnclaimedOutcome,
-};
+use sastaotp::sandbox::Server;
+use sastaotp::{Amount, Client, NumberRequest, OnTooEarly, Resolution, UnclaimedOutcome};
 use serde_json::Value;
-
-use crate::timing::at_most;
 
 /// Set for a child process: the address of the sandbox and the folder of the journal.
 const CHILD: &str = "SASTAOTP_TEST_JOURNAL_PROCESS";
@@ -211,64 +204,5 @@ fn journal_is_private() {
     for file in std::fs::read_dir(&inner).unwrap() {
         let mode = file.unwrap().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-    }
-}
-
-/// Returns the settings of a client of a service in memory, with a journal on the real disk.
-fn in_memory(folder: &Path) -> (impl Fn() -> ClientBuilder, MemoryTransport) {
-    let start = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let clock = Arc::new(ManualClock::new(start)) as Arc<dyn Clock>;
-    let service = MemoryTransport::new(Arc::clone(&clock));
-    service.control(KEY, "seed", r#"{"wallet":"10000000.00"}"#).unwrap();
-    let (folder, transport) = (folder.to_owned(), service.clone());
-    let builder = move || {
-        let builder = Client::builder().api_key(KEY).clock(Arc::clone(&clock)).journal(&folder);
-        // Each client has its own transport, so that its ledger is separate, as in another process.
-        builder.transport(Arc::new(transport.clone()))
-    };
-    (builder, service)
-}
-
-#[test]
-fn ten_thousand_open_orders_are_adopted_at_once() {
-    let folder = Folder::new("journal-many");
-    let (builder, _service) = in_memory(&folder.0);
-    let earlier = builder().durability(Durability::Process).build().unwrap();
-    for _ in 0..10_000 {
-        drop(earlier.get_number(request()).unwrap());
-    }
-    // Its file is not locked any more.
-    drop(earlier);
-    let begin = Instant::now();
-    let next = builder().build().unwrap();
-    let took = begin.elapsed();
-    assert_eq!(next.unclaimed().len(), 10_000);
-    println!("10,000 open orders adopted in {took:.1?}");
-    assert!(took < at_most(Duration::from_secs(1)), "{took:?}");
-}
-
-#[test]
-fn concurrent_purchases_share_a_sync() {
-    let folder = Folder::new("journal-speed");
-    let (builder, _service) = in_memory(&folder.0);
-    let count = |client: &Client, threads: usize| {
-        let begin = Instant::now();
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    for _ in 0..200 / threads {
-                        drop(client.get_number(request()).unwrap());
-                    }
-                });
-            }
-        });
-        200.0 / begin.elapsed().as_secs_f64()
-    };
-    for durability in [Durability::Power, Durability::Process] {
-        let client = builder().durability(durability).build().unwrap();
-        for threads in [1, 8] {
-            let speed = count(&client, threads);
-            println!("{durability:?}: {speed:.0} purchases a second on {threads} threads");
-        }
     }
 }
