@@ -148,8 +148,8 @@ pub use cancel_token::CancelToken;
 pub use client::fuzzing as client_fuzzing;
 pub use client::{
     Activation, ApiKeyLocation, BASE_URL, Candidate, Client, ClientBuilder, Lease, OnTooEarly,
-    OrderQuery, Orders, Progress, Reconciliation, Resolution, Settlement, SettlementState,
-    Unclaimed, UnclaimedOutcome, WaitOptions,
+    OrderQuery, Orders, Progress, Reconciliation, Resolution, SettledLease, Settlement,
+    SettlementState, Unclaimed, UnclaimedOutcome, WaitOptions,
 };
 // Public only for the doctor.
 #[doc(hidden)]

@@ -10,7 +10,7 @@ use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
 use super::unclaimed::sastaotp_unclaimed;
 use crate::client::{SettledLease, SettledLeases};
-use crate::{Error, Lease, Result, Settlement, Unclaimed};
+use crate::{Error, Lease, Result};
 
 /// A number whose order is settled when the lease ends: completed if a code arrived, otherwise
 /// cancelled for its refund. One thread at a time; any number of threads may use its activation.
@@ -106,9 +106,7 @@ pub unsafe extern "C" fn sastaotp_lease_free(lease: *mut sastaotp_lease) {
 }
 
 impl sastaotp_settled_leases {
-    pub(super) fn new(leases: Vec<(Unclaimed, Result<Settlement>)>) -> Self {
-        let settled = |(unclaimed, result)| SettledLease::new(unclaimed, result);
-        let leases: Vec<SettledLease> = leases.into_iter().map(settled).collect();
+    pub(super) fn new(leases: Vec<SettledLease>) -> Self {
         Self {
             entries: leases.iter().map(Entry::new).collect(),
             leases: WithCStrings::new(SettledLeases { leases }),
@@ -118,11 +116,11 @@ impl sastaotp_settled_leases {
 
 impl Entry {
     fn new(lease: &SettledLease) -> Self {
-        let SettledLease { unclaimed, settlement, error } = lease;
+        let result = &lease.result;
         Self {
-            unclaimed: sastaotp_unclaimed::new(unclaimed.clone()),
-            settlement: settlement.clone().map(sastaotp_settlement::new),
-            error: error.clone().map(sastaotp_error::new),
+            unclaimed: sastaotp_unclaimed::new(lease.unclaimed.clone()),
+            settlement: result.clone().ok().map(sastaotp_settlement::new),
+            error: result.clone().err().map(sastaotp_error::new),
         }
     }
 }

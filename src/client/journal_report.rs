@@ -25,6 +25,9 @@ pub struct JournalFile {
     /// The length of the torn tail: bytes at the end that were not written completely. It is no
     /// problem, because nothing was sent after them.
     pub incomplete_bytes: usize,
+    /// The number of lines of a copy that was not completed. That is no problem either: the copied
+    /// file still counts.
+    pub uncounted_lines: usize,
 }
 
 /// Reads the files of a journal. `folder` is its folder, or the folder of one API key inside it.
@@ -61,5 +64,6 @@ fn read_file(path: PathBuf) -> io::Result<JournalFile> {
         spent: fold.ledger.spent(),
         problems: bad.chain(fold.problems()).collect(),
         incomplete_bytes: contents.len() - lines.end,
+        uncounted_lines: fold.uncounted_lines(),
     })
 }

@@ -76,11 +76,13 @@ impl Fold {
         if self.lines.bad_records > 0 {
             problems.push(format!("invalid records: {}", self.lines.bad_records));
         }
-        if !self.lines.waiting.is_empty() {
-            let count = self.lines.waiting.len();
-            problems.push(format!("lines of a copy that was not completed: {count}"));
-        }
         problems
+    }
+
+    /// The number of lines of a copy that was not completed. They do not count, because the copied
+    /// file still does.
+    pub(super) fn uncounted_lines(&self) -> usize {
+        self.lines.waiting.len()
     }
 
     /// Returns the intent of a purchase of this file.
@@ -257,11 +259,10 @@ impl Account {
             if journal.matches(settings) {
                 return Ok(());
             }
-            return Err(Failure::new(format!(
-                "another client of the API key uses the journal {} in this process: use the same \
-                 folder and durability",
-                journal.chosen_folder().display()
-            )));
+            let folder = journal.chosen_folder().display();
+            let reason =
+                format!("another client of the API key uses the journal {folder} in this process");
+            return Err(Failure::new(reason, "use the same folder and durability"));
         }
         let opened = Journal::open(settings, identity, millis_since_1970(now.wall), random)?;
         let journal = Arc::new(opened);

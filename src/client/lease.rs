@@ -2,13 +2,10 @@
 
 use std::ops::Deref;
 
-use serde::Serialize;
-
 use super::activation::Activation;
 use super::core::Client;
 use super::settlement::{CLOSE_TIMEOUT, OnTooEarly, Settlement};
-use super::unclaimed::Unclaimed;
-use crate::{Error, Intent, NumberRequest, Result};
+use crate::{Intent, NumberRequest, Result};
 
 /// An activation that settles itself: when the lease ends, the order is completed if a code arrived
 /// and cancelled for its refund if not. Before a cancellation there is one poll, as
@@ -24,30 +21,6 @@ pub struct Lease {
     activation: Activation,
     /// Whether the lease has ended, so that a drop does nothing.
     ended: bool,
-}
-
-/// The settled leases of ended processes, as JSON.
-#[derive(Debug, Serialize)]
-pub(crate) struct SettledLeases {
-    pub(crate) leases: Vec<SettledLease>,
-}
-
-/// A lease of an ended process: its settlement, or the error that left it open.
-#[derive(Debug, Serialize)]
-pub(crate) struct SettledLease {
-    pub(crate) unclaimed: Unclaimed,
-    pub(crate) settlement: Option<Settlement>,
-    pub(crate) error: Option<Error>,
-}
-
-impl SettledLease {
-    pub(crate) fn new(unclaimed: Unclaimed, result: Result<Settlement>) -> Self {
-        let (settlement, error) = match result {
-            Ok(settlement) => (Some(settlement), None),
-            Err(error) => (None, Some(error)),
-        };
-        Self { unclaimed, settlement, error }
-    }
 }
 
 impl Client {
@@ -67,26 +40,6 @@ impl Client {
         let intent = self.intent(request)?;
         self.ledger().mark_lease(&intent);
         Ok(intent)
-    }
-
-    /// Settles the leases in the client's journal whose processes ended before they settled them,
-    /// and returns the outcome of each. Without a journal there are none.
-    ///
-    /// A lease that cannot be settled stays listed by [`Client::unclaimed`].
-    pub fn settle_leftover_leases(
-        &self,
-        on_too_early: OnTooEarly,
-    ) -> Vec<(Unclaimed, Result<Settlement>)> {
-        let settle = |(listed, id): (Unclaimed, String)| {
-            (listed, self.activation(&id).and_then(|number| number.settle(on_too_early)))
-        };
-        self.leftover_leases().into_iter().map(settle).collect()
-    }
-
-    /// Returns the open leases of ended processes, with the ids of their activations.
-    pub(crate) fn leftover_leases(&self) -> Vec<(Unclaimed, String)> {
-        drop(self.lock_journal());
-        self.ledger().leftover_leases()
     }
 }
 

@@ -295,6 +295,7 @@ impl Ledger {
             && let Some(oldest) = self.made.pop_front()
         {
             self.made_ids.remove(&oldest);
+            self.leases.remove(&oldest);
         }
     }
 
@@ -1259,7 +1260,7 @@ impl Ledger {
         if self.purchases.len() < MAX_PURCHASES {
             return;
         }
-        let ended = self.purchases.iter().filter(|(_, entry)| !entry.is_open());
+        let ended = self.purchases.iter().filter(|(_, entry)| !entry.needs_records());
         // A quarter at once, so that not each purchase searches them all.
         let ended: Vec<EntryId> = ended
             .filter(|(_, entry)| entry.holders == 0)

@@ -39,6 +39,22 @@ pub(crate) trait Task {
     fn cancelled(&self) -> Error;
 }
 
+impl<T: Task> Task for &mut T {
+    type Output = T::Output;
+
+    fn step(&mut self, client: &Client) -> Step<T::Output> {
+        (**self).step(client)
+    }
+
+    fn end(&self) -> Option<Duration> {
+        (**self).end()
+    }
+
+    fn cancelled(&self) -> Error {
+        (**self).cancelled()
+    }
+}
+
 impl Client {
     /// Runs a task to its end and calls `on_sleep` before each sleep.
     pub(super) fn run<T: Task>(

@@ -154,10 +154,12 @@ impl Journal {
             && !settings.allows_network
         {
             let folder = settings.folder.display();
-            return Err(Failure::new(format!(
+            let reason = format!(
                 "the folder {folder} is on a network file system, whose locks other machines may \
                  not see"
-            )));
+            );
+            let hint = "choose a folder on a local disk, or allow network file systems";
+            return Err(Failure::new(reason, hint));
         }
         let path = folder.join(LOCK);
         let lock = disk.open(&path, true).map_err(|error| failed("opening", &path, &error))?;

@@ -53,16 +53,25 @@ impl Durability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     reason: String,
+    hint: &'static str,
     is_busy: bool,
 }
 
 impl Failure {
-    pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_busy: false }
+    /// `hint` says what to do.
+    pub(crate) fn new(reason: impl Into<String>, hint: &'static str) -> Self {
+        Self { reason: reason.into(), hint, is_busy: false }
     }
 
     fn busy() -> Self {
-        Self { is_busy: true, ..Self::new("another process holds the lock of the folder") }
+        let reason = "another process holds the lock of the folder";
+        let hint = "try again; if this persists, end a process of this API key that is suspended";
+        Self { is_busy: true, ..Self::new(reason, hint) }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> &'static str {
+        self.hint
     }
 
     /// Whether another process holds the folder's lock: the next attempt can succeed.
@@ -71,11 +80,12 @@ impl Failure {
     }
 
     fn io(step: &str, error: &io::Error) -> Self {
-        match error.raw_os_error() {
+        let reason = match error.raw_os_error() {
             // The text of the operating system.
-            Some(_) => Self::new(format!("{step}: {error}")),
-            None => Self::new(format!("{step}: {}", error.kind())),
-        }
+            Some(_) => format!("{step}: {error}"),
+            None => format!("{step}: {}", error.kind()),
+        };
+        Self::new(reason, "repair the disk or the folder of the journal, then try again")
     }
 }
 

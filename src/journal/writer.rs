@@ -16,6 +16,7 @@ const SPACE_PER_PURCHASE: u64 = 4 * 1024;
 
 /// Why a child process cannot use the file of its parent.
 const FORKED: &str = "the process forked after the client was made";
+const FORKED_HINT: &str = "make another client in the child process";
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -89,7 +90,7 @@ impl Writer {
         if self.state().process == self.disk.process_id() {
             return Ok(());
         }
-        Err(Failure::new(FORKED))
+        Err(Failure::new(FORKED, FORKED_HINT))
     }
 
     /// Fails if the file is not trusted any more.
@@ -147,7 +148,7 @@ impl Writer {
 
     fn append_to(&self, state: &mut State, lines: &[u8]) -> Result<(), Failure> {
         if state.process != self.disk.process_id() {
-            return Err(Failure::new(FORKED));
+            return Err(Failure::new(FORKED, FORKED_HINT));
         }
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
@@ -168,7 +169,7 @@ impl Writer {
                 return Err(failure.clone());
             }
             if state.process != self.disk.process_id() {
-                return Err(Failure::new(FORKED));
+                return Err(Failure::new(FORKED, FORKED_HINT));
             }
             if state.generation != generation {
                 (generation, target) = (state.generation, state.written);

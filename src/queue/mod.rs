@@ -16,7 +16,6 @@ mod operation;
 mod operation_json;
 mod ready_fd;
 mod schedule;
-mod settle_leases_task;
 #[cfg(any(test, feature = "sandbox"))]
 mod single_step;
 mod state;

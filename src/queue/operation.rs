@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use super::finish_task::FinishTask;
-use super::settle_leases_task::SettleLeasesTask;
-use crate::client::{Answer, LOOK_FOR, ReconcileTask, SettleTask, Task, WaitTask};
+use crate::client::{
+    Answer, LOOK_FOR, ReconcileTask, SettleLeasesTask, SettleTask, Task, WaitTask,
+};
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::large_reply::json_text;
 use crate::protocol::{OrderStatus, SetStatus};

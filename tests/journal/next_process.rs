@@ -174,8 +174,9 @@ fn leftover_lease_is_settled_on_request() {
     let settled = next.client.settle_leftover_leases(OnTooEarly::Wait);
     let mut states: Vec<_> = settled
         .into_iter()
-        .map(|(listed, result)| {
-            (listed.outcome.purchase().unwrap().activation_id.clone(), result.unwrap().state)
+        .map(|lease| {
+            let purchase = lease.unclaimed.outcome.purchase().unwrap().clone();
+            (purchase.activation_id, lease.result.unwrap().state)
         })
         .collect();
     states.sort_by_key(|(id, _)| *id != lease_id);

@@ -25,7 +25,7 @@ pub(crate) fn report(folder: &Path) -> Result<(String, bool), String> {
 }
 
 fn table(file: &JournalFile) -> String {
-    let JournalFile { path, purchases, spent, problems, incomplete_bytes } = file;
+    let JournalFile { path, purchases, spent, problems, incomplete_bytes, uncounted_lines } = file;
     let mut text = format!("{}\n", path.display());
     let row = |cells: [&str; 6]| {
         let [purchase, state, id, phone, price, operation] = cells;
@@ -52,6 +52,12 @@ fn table(file: &JournalFile) -> String {
     let _ = writeln!(text, "  {} purchases, {spent} spent", purchases.len());
     if *incomplete_bytes > 0 {
         let _ = writeln!(text, "  the last {incomplete_bytes} bytes were not written completely");
+    }
+    if *uncounted_lines > 0 {
+        let _ = writeln!(
+            text,
+            "  {uncounted_lines} lines of a copy that was not completed do not count"
+        );
     }
     for problem in problems {
         let _ = writeln!(text, "  damaged: {problem}");

@@ -38,9 +38,9 @@ and exits with 1 if a line is damaged.
 Environment: SASTAOTP_API_KEY is the API key; SASTAOTP_BASE_URL selects another server.
 
 Exit codes:
-  0    all questions are answered
-  1    some questions are not answered
-  2    invalid arguments; nothing was sent
+  0    all questions are answered; the journal is intact
+  1    some questions are not answered; a line of the journal is damaged
+  2    invalid arguments, or no journal; nothing was sent
   3    the service stopped the run: it answered 429, blocked the requests, or refused the key
   4    a number is open: its id is printed
   5    the purchase was not made, and nothing was charged
