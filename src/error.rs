@@ -183,13 +183,8 @@ impl Error {
     /// The error of a journal that cannot be used. Nothing was sent.
     pub(crate) fn journal(operation: &str, failure: &Failure) -> Self {
         let reason = format!("the journal cannot be used: {failure}");
-        let error = Self::new(ErrorKind::Journal, operation, reason);
-        if failure.is_busy() {
-            let hint =
-                "try again; if this persists, end a process of this API key that is suspended";
-            return error.with_hint(hint).with_retry(Retry::After(JOURNAL_PAUSE));
-        }
-        error.with_hint("repair the disk or the folder of the journal, then try again")
+        let error = Self::new(ErrorKind::Journal, operation, reason).with_hint(failure.hint());
+        if failure.is_busy() { error.with_retry(Retry::After(JOURNAL_PAUSE)) } else { error }
     }
 
     /// The error of a panic inside this library.

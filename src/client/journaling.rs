@@ -258,10 +258,10 @@ impl Account {
                 return Ok(());
             }
             return Err(Failure::new(format!(
-                "another client of the API key uses the journal {} in this process: use the same \
-                 folder and durability",
+                "another client of the API key uses the journal {} in this process",
                 journal.chosen_folder().display()
-            )));
+            ))
+            .with_hint("use the same folder and durability for both clients"));
         }
         let opened = Journal::open(settings, identity, millis_since_1970(now.wall), random)?;
         let journal = Arc::new(opened);

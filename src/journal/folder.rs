@@ -157,7 +157,11 @@ impl Journal {
             return Err(Failure::new(format!(
                 "the folder {folder} is on a network file system, whose locks other machines may \
                  not see"
-            )));
+            ))
+            .with_hint(
+                "use a folder on a local disk, or allow network file systems if a single machine \
+                 uses the folder",
+            ));
         }
         let path = folder.join(LOCK);
         let lock = disk.open(&path, true).map_err(|error| failed("opening", &path, &error))?;

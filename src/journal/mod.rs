@@ -54,16 +54,31 @@ impl Durability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     reason: String,
+    hint: &'static str,
     is_busy: bool,
 }
 
 impl Failure {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_busy: false }
+        let hint = "repair the disk or the folder of the journal, then try again";
+        Self { reason: reason.into(), hint, is_busy: false }
     }
 
     fn busy() -> Self {
-        Self { is_busy: true, ..Self::new("another process holds the lock of the folder") }
+        let failure = Self::new("another process holds the lock of the folder").with_hint(
+            "try again; if this persists, end a process of this API key that is suspended",
+        );
+        Self { is_busy: true, ..failure }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// Returns the remedy.
+    pub(crate) fn hint(&self) -> &'static str {
+        self.hint
     }
 
     /// Whether another process holds the folder's lock: the next attempt can succeed.
