@@ -259,10 +259,11 @@ impl Account {
             if journal.matches(settings) {
                 return Ok(());
             }
-            let folder = journal.chosen_folder().display();
-            let reason =
-                format!("another client of the API key uses the journal {folder} in this process");
-            return Err(Failure::new(reason, "use the same folder and durability"));
+            return Err(Failure::new(format!(
+                "another client of the API key uses the journal {} in this process",
+                journal.chosen_folder().display()
+            ))
+            .with_hint("use the same folder and durability for both clients"));
         }
         let opened = Journal::open(settings, identity, millis_since_1970(now.wall), random)?;
         let journal = Arc::new(opened);

@@ -56,8 +56,10 @@ pub use reconcile::Reconciliation;
 pub(crate) use reconcile::{LOOK_FOR, ReconcileTask};
 pub use record::Resolution;
 pub(crate) use settle::SettleTask;
+pub(crate) use settle_leases::SettleLeasesTask;
 pub use settle_leases::SettledLease;
-pub(crate) use settle_leases::{SettleLeasesTask, SettledLeases};
+#[cfg(feature = "capi")]
+pub(crate) use settle_leases::SettledLeases;
 pub use settlement::{OnTooEarly, Settlement, SettlementState};
 pub(crate) use task::{Step, Task};
 pub use unclaimed::{Unclaimed, UnclaimedOutcome};

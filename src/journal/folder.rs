@@ -154,12 +154,14 @@ impl Journal {
             && !settings.allows_network
         {
             let folder = settings.folder.display();
-            let reason = format!(
+            return Err(Failure::new(format!(
                 "the folder {folder} is on a network file system, whose locks other machines may \
                  not see"
-            );
-            let hint = "choose a folder on a local disk, or allow network file systems";
-            return Err(Failure::new(reason, hint));
+            ))
+            .with_hint(
+                "use a folder on a local disk, or allow network file systems if a single machine \
+                 uses the folder",
+            ));
         }
         let path = folder.join(LOCK);
         let lock = disk.open(&path, true).map_err(|error| failed("opening", &path, &error))?;

@@ -58,18 +58,24 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// `hint` says what to do.
-    pub(crate) fn new(reason: impl Into<String>, hint: &'static str) -> Self {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        let hint = "repair the disk or the folder of the journal, then try again";
         Self { reason: reason.into(), hint, is_busy: false }
     }
 
     fn busy() -> Self {
-        let reason = "another process holds the lock of the folder";
-        let hint = "try again; if this persists, end a process of this API key that is suspended";
-        Self { is_busy: true, ..Self::new(reason, hint) }
+        let failure = Self::new("another process holds the lock of the folder").with_hint(
+            "try again; if this persists, end a process of this API key that is suspended",
+        );
+        Self { is_busy: true, ..failure }
     }
 
-    /// What to do about it.
+    pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// Returns the remedy.
     pub(crate) fn hint(&self) -> &'static str {
         self.hint
     }
@@ -85,7 +91,7 @@ impl Failure {
             Some(_) => format!("{step}: {error}"),
             None => format!("{step}: {}", error.kind()),
         };
-        Self::new(reason, "repair the disk or the folder of the journal, then try again")
+        Self::new(reason)
     }
 }
 

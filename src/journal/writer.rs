@@ -14,9 +14,11 @@ const SPACE_STEP: u64 = 256 * 1024;
 /// How much disk space each open purchase may still need, in bytes.
 const SPACE_PER_PURCHASE: u64 = 4 * 1024;
 
-/// Why a child process cannot use the file of its parent.
-const FORKED: &str = "the process forked after the client was made";
-const FORKED_HINT: &str = "make another client in the child process";
+/// Returns why a forked child cannot use the file of its parent.
+fn forked() -> Failure {
+    Failure::new("the process forked after the client was made")
+        .with_hint("make a client in the child")
+}
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -90,7 +92,7 @@ impl Writer {
         if self.state().process == self.disk.process_id() {
             return Ok(());
         }
-        Err(Failure::new(FORKED, FORKED_HINT))
+        Err(forked())
     }
 
     /// Fails if the file is not trusted any more.
@@ -106,15 +108,19 @@ impl Writer {
 
     /// Preallocates disk space for the lines of this many open purchases, and of another one.
     pub(super) fn preallocate(&self, open: usize) -> Result<(), Failure> {
-        let (file, generation, needed) = {
+        let (file, name, generation, needed) = {
             let state = self.state();
             let needed = state.written + (open as u64 + 1) * SPACE_PER_PURCHASE;
             if needed <= state.allocated {
                 return Ok(());
             }
-            (Arc::clone(&state.file), state.generation, needed.next_multiple_of(SPACE_STEP))
+            let (file, name) = (Arc::clone(&state.file), state.name.clone());
+            (file, name, state.generation, needed.next_multiple_of(SPACE_STEP))
         };
-        file.allocate(needed).map_err(|error| Failure::io("allocating disk space", &error))?;
+        file.allocate(needed).map_err(|error| {
+            let step = format!("allocating {} KiB of disk space for {name}", needed / 1024);
+            Failure::io(&step, &error)
+        })?;
         let mut state = self.state();
         if state.generation == generation {
             state.allocated = state.allocated.max(needed);
@@ -148,7 +154,7 @@ impl Writer {
 
     fn append_to(&self, state: &mut State, lines: &[u8]) -> Result<(), Failure> {
         if state.process != self.disk.process_id() {
-            return Err(Failure::new(FORKED, FORKED_HINT));
+            return Err(forked());
         }
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
@@ -169,7 +175,7 @@ impl Writer {
                 return Err(failure.clone());
             }
             if state.process != self.disk.process_id() {
-                return Err(Failure::new(FORKED, FORKED_HINT));
+                return Err(forked());
             }
             if state.generation != generation {
                 (generation, target) = (state.generation, state.written);

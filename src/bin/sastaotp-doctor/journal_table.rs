@@ -12,13 +12,12 @@ const SHOWN_DIGITS: usize = 3;
 
 /// Returns the table, and whether all files are intact. The error is a sentence.
 pub(crate) fn report(folder: &Path) -> Result<(String, bool), String> {
-    let files = read_journal(folder)
-        .map_err(|error| format!("reading {}: {}", folder.display(), error.kind()))?;
+    let fail = |reason: String| {
+        format!("reading {}: {reason}: pass the folder of a journal", folder.display())
+    };
+    let files = read_journal(folder).map_err(|error| fail(error.kind().to_string()))?;
     if files.is_empty() {
-        return Err(format!(
-            "reading {}: no journal: pass the folder of a journal",
-            folder.display()
-        ));
+        return Err(fail("no journal".to_owned()));
     }
     let is_intact = files.iter().all(|file| file.problems.is_empty());
     Ok((files.iter().map(table).collect(), is_intact))
@@ -49,7 +48,8 @@ fn table(file: &JournalFile) -> String {
             &purchase.operation,
         ]);
     }
-    let _ = writeln!(text, "  {} purchases, {spent} spent", purchases.len());
+    let plural = if purchases.len() == 1 { "" } else { "s" };
+    let _ = writeln!(text, "  {} purchase{plural}, {spent} spent", purchases.len());
     if *incomplete_bytes > 0 {
         let _ = writeln!(text, "  the last {incomplete_bytes} bytes were not written completely");
     }

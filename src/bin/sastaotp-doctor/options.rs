@@ -33,7 +33,9 @@ variation of yours.
   --help              print this help
 
 `journal FOLDER` sends nothing. It prints the purchases of a journal, checks each line of its files,
-and exits with 1 if a line is damaged.
+and exits with 1 if a line is damaged. The column `spent` is the amount that a purchase counts in
+the budget: its maximum price as long as its outcome is unknown. docs/journal.md explains the
+states.
 
 Environment: SASTAOTP_API_KEY is the API key; SASTAOTP_BASE_URL selects another server.
 
