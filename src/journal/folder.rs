@@ -174,9 +174,11 @@ impl Journal {
             Ok(false) => return Err(Failure::busy()),
             Err(error) => return Err(failed("locking", &folder, &error)),
         }
-        let created = create(settings, &folder, (now_ms, random), None, &[]);
+        let name = new_name(settings, random);
+        let created = create(settings, &folder, &name, now_ms, None, &[]);
         lock.unlock().map_err(|error| failed("unlocking", &folder, &error))?;
-        let (file, name, length) = created?;
+        // A file that is left has no purchase, and the next process removes it.
+        let (file, length) = created.map_err(|NotCreated { failure, .. }| failure)?;
         let writer = Writer::new(Arc::clone(disk), settings.durability, file, name, length);
         let others = Mutex::new(Others { made: 1, ..Others::default() });
         let snapshot = (AtomicU64::new(length), AtomicU64::new(now_ms));
@@ -300,7 +302,9 @@ impl Exclusive<'_> {
         };
         let mut names: Vec<String> = listed.into_iter().filter(is_other).collect();
         names.sort();
-        self.others.open.retain(|name, _| names.contains(name));
+        // A file that waits for its removal stays ours.
+        let Others { open, replaced, .. } = &mut *self.others;
+        open.retain(|name, _| names.contains(name) || replaced.contains(name));
         let mut files = Vec::new();
         for name in names {
             let path = folder.join(&name);
@@ -389,16 +393,24 @@ impl Exclusive<'_> {
         let (old, _) = writer.name_and_length();
         let mut replaced = self.others.replaced.clone();
         replaced.push(old.clone());
-        let stamp = (now_ms, random.wrapping_add(self.others.made));
+        let name = new_name(settings, random.wrapping_add(self.others.made));
         self.others.made += 1;
-        let new = create(settings, folder, stamp, Some(&old), snapshot);
-        let switched = new.and_then(|(file, name, length)| {
+        let new = create(settings, folder, &name, now_ms, Some(&old), snapshot);
+        let switched = new.and_then(|(file, length)| {
             let switched = writer.switch(file, name.clone(), length, &marker(&replaced));
-            switched.map(|_| length).inspect_err(|_| {
-                let _ = settings.disk.unlink(&folder.join(&name));
+            switched.map(|_| length).map_err(|failure| NotCreated {
+                failure,
+                is_left: !is_gone(settings.disk.unlink(&folder.join(&name))),
             })
         });
-        let length = switched.inspect_err(|_| writer.end_copy())?;
+        let length = switched.map_err(|NotCreated { failure, is_left }| {
+            writer.end_copy();
+            if is_left {
+                // Its lines must not count when the file is gone whose place it did not take.
+                self.others.replaced.push(name);
+            }
+            failure
+        })?;
         self.journal.snapshot.0.store(length, Ordering::Relaxed);
         self.journal.snapshot.1.store(now_ms, Ordering::Relaxed);
         self.others.replaced.push(old);
@@ -406,20 +418,41 @@ impl Exclusive<'_> {
     }
 }
 
+/// Whether a file that was removed is not there any more.
+fn is_gone(removed: std::io::Result<()>) -> bool {
+    match removed {
+        Ok(()) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Returns the name of a new file of this process.
+fn new_name(settings: &Settings, random: u64) -> String {
+    let (boot_id, process_id) = (settings.disk.boot_id(), settings.disk.process_id());
+    let boot = boot_id.as_deref().unwrap_or("unknown");
+    format!("{boot}-{process_id}-{random:016x}{EXTENSION}")
+}
+
+/// Why there is no new file.
+struct NotCreated {
+    failure: Failure,
+    /// Whether it is there all the same, because it could not be removed.
+    is_left: bool,
+}
+
 /// Makes a file of this process with its header and these lines, and makes both and its name
 /// durable.
 fn create(
     settings: &Settings,
     folder: &Path,
-    (at_ms, random): (u64, u64),
+    name: &str,
+    at_ms: u64,
     replaces: Option<&str>,
     lines: &[u8],
-) -> Result<(Arc<dyn File>, String, u64), Failure> {
+) -> Result<(Arc<dyn File>, u64), NotCreated> {
     let disk = &settings.disk;
     let (boot_id, process_id) = (disk.boot_id(), disk.process_id());
-    let boot = boot_id.as_deref().unwrap_or("unknown");
-    let name = format!("{boot}-{process_id}-{random:016x}{EXTENSION}");
-    let path = folder.join(&name);
+    let path = folder.join(name);
     let header = HeaderLine {
         record: "journal",
         version: VERSION,
@@ -431,7 +464,10 @@ fn create(
     };
     let mut contents = encode(&serde_json::to_string(&header).unwrap_or_default());
     contents.extend_from_slice(lines);
-    let file = disk.create(&path).map_err(|error| failed("making", &path, &error))?;
+    let file = disk.create(&path).map_err(|error| NotCreated {
+        failure: failed("making", &path, &error),
+        is_left: false,
+    })?;
     let written = file
         .try_own(process_id)
         .and_then(
@@ -440,11 +476,11 @@ fn create(
         .and_then(|()| file.append(&contents))
         .and_then(|()| if settings.syncs() { file.sync() } else { Ok(()) })
         .and_then(|()| if settings.syncs() { disk.sync_folder(folder) } else { Ok(()) });
-    if let Err(error) = written {
-        let _ = disk.unlink(&path);
-        return Err(failed("writing", &path, &error));
-    }
-    Ok((Arc::from(file), name, contents.len() as u64))
+    written.map_err(|error| NotCreated {
+        failure: failed("writing", &path, &error),
+        is_left: !is_gone(disk.unlink(&path)),
+    })?;
+    Ok((Arc::from(file), contents.len() as u64))
 }
 
 impl Settings {
