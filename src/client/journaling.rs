@@ -5,7 +5,7 @@
 //! processes are folded beside this ledger: they count in its budget, and their intents and orders
 //! are not its own. The open purchases of a dead process are copied into this ledger and its file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -436,7 +436,8 @@ fn adopt_into(
     };
     let names: Vec<String> =
         dead.iter().filter(|name| !is_copied_by(name, false)).cloned().collect();
-    let (mut lines, mut copies) = (Vec::new(), Vec::new());
+    let mut copies: BTreeMap<EntryId, (&String, Vec<Record>)> = BTreeMap::new();
+    let mut copied: HashMap<u64, EntryId> = HashMap::new();
     let (mut spent, mut ended) = (Amount::ZERO, Vec::new());
     let mut next = ledger.next_entry();
     for name in &names {
@@ -444,29 +445,43 @@ fn adopt_into(
             continue;
         };
         for records in fold.records_to_adopt(boot_id, now) {
-            if let Some(Record::Intent { intent, .. }) = records.first()
-                && let Some(known) = ledger.forget_unsent_here(intent)
-            {
-                lines.extend(encode(&record_json::to_json(known, &Record::NotSent, None)));
+            let Some(Record::Intent { intent, .. }) = records.first() else { continue };
+            // Another file, or this ledger, can have what its caller knew or found out.
+            let known = match copied.get(&intent.id()) {
+                Some(id) => copies.get(id).map(|(_, records)| (*id, records.clone())),
+                None => ledger.records_of(intent),
+            };
+            let (id, records) = match known {
+                Some((id, known)) => match merge(&known, &records) {
+                    Some(merged) => (id, merged),
+                    None => continue,
+                },
+                None => {
+                    let id = next;
+                    next = EntryId(next.0 + 1);
+                    (id, records)
+                }
+            };
+            if let Some(Record::Intent { intent, .. }) = records.first() {
+                copied.insert(intent.id(), id);
             }
-            for record in &records {
-                lines.extend(encode(&record_json::to_json(next, record, Some(name))));
-            }
-            copies.push((next, records));
-            next = EntryId(next.0 + 1);
+            copies.insert(id, (name, records));
         }
         spent = spent.checked_add(fold.ledger.spent_on_settled()).unwrap_or(spent);
         ended.extend(fold.ledger.ended_purchases());
+    }
+    let mut lines = Vec::new();
+    for (id, (name, records)) in &copies {
+        for record in records {
+            lines.extend(encode(&record_json::to_json(*id, record, Some(name))));
+        }
     }
     if !copies.is_empty() || spent > Amount::ZERO || !ended.is_empty() {
         lines.extend(adoption(&names, spent, &ended));
         journal.journal.try_append(&lines)?;
     }
-    for (entry, records) in copies {
-        for record in records {
-            ledger.fold(entry, record);
-        }
-        ledger.mark_adopted(entry, now);
+    for (id, (_, records)) in copies {
+        ledger.adopt(id, records, now);
     }
     ledger.add_spent(spent);
     for purchase in ended {
@@ -476,6 +491,54 @@ fn adopt_into(
         journal.files.remove(name);
     }
     Ok(names)
+}
+
+/// Merges what is known of a purchase with the records of another file; `None` if those add
+/// nothing. The purchase counts if it counts in one of them, and the outcome is the surer one.
+fn merge(known: &[Record], other: &[Record]) -> Option<Vec<Record>> {
+    let (known_intent, known_outcome) = known.split_first()?;
+    let (other_intent, other_outcome) = other.split_first()?;
+    let counts = |intent: &Record| matches!(intent, Record::Intent { owner: Some(_), .. });
+    let is_surer = match (bought(known_outcome), bought(other_outcome)) {
+        (Some(id), Some(same)) if id == same => count_codes(other) > count_codes(known),
+        _ => sureness(other_outcome) > sureness(known_outcome),
+    };
+    let is_counted = counts(other_intent) && !counts(known_intent);
+    let intent = if is_counted { other_intent } else { known_intent };
+    let outcome = if is_surer { other_outcome } else { known_outcome };
+    let merged = || std::iter::once(intent).chain(outcome).cloned().collect();
+    (is_counted || is_surer).then(merged)
+}
+
+/// Returns the activation that a purchase bought.
+fn bought(records: &[Record]) -> Option<&str> {
+    records.iter().rev().find_map(|record| match record {
+        Record::Charged { purchase, .. } => Some(&*purchase.activation_id),
+        _ => None,
+    })
+}
+
+fn count_codes(records: &[Record]) -> usize {
+    let count = |record: &Record| match record {
+        Record::Charged { codes, .. } => codes.len(),
+        _ => 0,
+    };
+    records.iter().map(count).sum()
+}
+
+/// How sure an outcome is: unknown, the caller's answer, the history's, the reply, or a reply that
+/// is still to come.
+fn sureness(outcome: &[Record]) -> u8 {
+    let has = |is: fn(&Record) -> bool| outcome.iter().any(is);
+    let is_unknown = has(|record| matches!(record, Record::Unknown { .. }));
+    let is_answer = has(|record| matches!(record, Record::Resolved(_)));
+    match (is_unknown, is_answer, bought(outcome).is_some()) {
+        (true, false, false) => 0,
+        (_, true, false) => 1,
+        (true, _, true) | (_, true, true) => 2,
+        (false, false, true) => 3,
+        (false, false, false) => 4,
+    }
 }
 
 #[cfg(test)]

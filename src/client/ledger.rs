@@ -300,9 +300,30 @@ impl Ledger {
     pub(crate) fn restore(&mut self, intent: &Intent) {
         if let Some(entry) = self.by_intent.get(&intent.id()).copied() {
             self.write(entry, Record::NotSent);
-            self.purchases.remove(&entry);
+            self.remove(entry);
         }
         self.made(intent);
+    }
+
+    /// Removes a purchase, and what it counts.
+    fn remove(&mut self, id: EntryId) {
+        let Some(entry) = self.purchases.remove(&id) else { return };
+        self.uncertain.remove(&id);
+        self.spent = subtract(self.spent, entry.counted);
+        if let Some(budget) = entry.owner.and_then(|owner| self.budgets.get_mut(&owner)) {
+            budget.spent = subtract(budget.spent, entry.counted);
+        }
+        if self.by_intent.get(&entry.intent.id()) == Some(&id) {
+            self.by_intent.remove(&entry.intent.id());
+        }
+        if let State::Bought { purchase, .. } = &entry.state
+            && self.by_activation.get(&*purchase.activation_id) == Some(&id)
+        {
+            self.by_activation.remove(&*purchase.activation_id);
+            if entry.holders > 0 {
+                self.remember(&purchase.activation_id).holders += entry.holders;
+            }
+        }
     }
 
     /// Whether a purchase has this activation id.
@@ -1326,19 +1347,24 @@ impl Ledger {
         EntryId(self.next_entry)
     }
 
-    /// Drops the purchase of an intent that the caller knew before its file was read. Returns its
-    /// id.
-    pub(super) fn forget_unsent_here(&mut self, intent: &Intent) -> Option<EntryId> {
-        let (entry, _) = self.entry_of(intent).filter(|(_, entry)| entry.owner.is_none())?;
-        self.fold(entry, Record::NotSent);
-        self.purchases.remove(&entry);
-        Some(entry)
+    /// Returns the id and the records of the purchase of an intent.
+    pub(super) fn records_of(&self, intent: &Intent) -> Option<(EntryId, Vec<Record>)> {
+        self.entry_of(intent).map(|(id, entry)| (id, entry.records()))
     }
 
-    /// Records that an earlier process made the purchase.
-    pub(super) fn mark_adopted(&mut self, entry: EntryId, now: Moment) {
-        if let Some(entry) = self.purchases.get_mut(&entry) {
-            entry.adopted_at = Some(now.monotonic);
+    /// Adds a purchase of an earlier process, or replaces what this ledger knows of it. Its handles
+    /// stay its holders.
+    pub(super) fn adopt(&mut self, id: EntryId, records: Vec<Record>, now: Moment) {
+        let adopted_at = match self.purchases.get(&id) {
+            Some(known) => known.adopted_at,
+            None => Some(now.monotonic),
+        };
+        self.remove(id);
+        for record in records {
+            self.fold(id, record);
+        }
+        if let Some(entry) = self.purchases.get_mut(&id) {
+            entry.adopted_at = adopted_at;
             entry.is_awaited = false;
         }
     }
