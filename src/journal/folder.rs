@@ -41,7 +41,6 @@ const MIN_COMPACTED: u64 = 1024 * 1024;
 pub(crate) struct Journal {
     settings: Settings,
     folder: PathBuf,
-    lock: Box<dyn File>,
     writer: Writer,
     others: Mutex<Others>,
     /// Distinguishes the files of this process, together with their number.
@@ -144,46 +143,25 @@ impl Journal {
         now_ms: u64,
         random: u64,
     ) -> Result<Self, Failure> {
+        // The program can change its current folder later.
+        let chosen = std::path::absolute(&settings.folder)
+            .map_err(|error| failed("finding", &settings.folder, &error))?;
+        let settings = Settings { folder: chosen, ..settings.clone() };
         let disk = &settings.disk;
         let folder = settings.folder.join(fingerprint(identity));
-        disk.create_folder(&folder)
-            .map_err(|error| failed("making the folder", &folder, &error))?;
-        let is_network = disk.is_network(&folder);
-        if is_network.map_err(|error| failed("reading the folder", &folder, &error))?
-            && !settings.allows_network
-        {
-            let folder = settings.folder.display();
-            return Err(Failure::new(format!(
-                "the folder {folder} is on a network file system, whose locks other machines may \
-                 not see"
-            )));
-        }
-        let path = folder.join(LOCK);
-        let lock = disk.open(&path, true).map_err(|error| failed("opening", &path, &error))?;
-        if settings.syncs() {
-            let parent = settings.folder.parent().filter(|path| !path.as_os_str().is_empty());
-            disk.sync_folder(&settings.folder)
-                .map_err(|error| failed("syncing", &settings.folder, &error))?;
-            // A parent that this user cannot read is older than the journal.
-            let _ = parent.map(|parent| disk.sync_folder(parent));
-        }
+        make_folder(&settings, &folder)?;
         // Without the lock, another process could take a file that is not locked yet for a dead
         // one.
-        match lock.lock(LOCK_TIME) {
-            Ok(true) => {}
-            Ok(false) => return Err(Failure::busy()),
-            Err(error) => return Err(failed("locking", &folder, &error)),
-        }
-        let name = new_name(settings, random);
-        let created = create(settings, &folder, &name, now_ms, None, &[]);
+        let lock = lock_folder(&settings, &folder, LOCK_TIME)?;
+        let name = new_name(&settings, random);
+        let created = create(&settings, &folder, &name, now_ms, None, &[]);
         lock.unlock().map_err(|error| failed("unlocking", &folder, &error))?;
         // A file that is left has no purchase, and the next process removes it.
         let (file, length) = created.map_err(|NotCreated { failure, .. }| failure)?;
         let writer = Writer::new(Arc::clone(disk), settings.durability, file, name, length);
         let others = Mutex::new(Others { made: 1, ..Others::default() });
         let snapshot = (AtomicU64::new(length), AtomicU64::new(now_ms));
-        let settings = settings.clone();
-        Ok(Self { settings, folder, lock, writer, others, random, snapshot })
+        Ok(Self { settings, folder, writer, others, random, snapshot })
     }
 
     /// Whether the settings are those of this journal.
@@ -267,11 +245,8 @@ impl Journal {
         longest: Duration,
     ) -> Result<Exclusive<'a>, Failure> {
         self.writer.check_process()?;
-        match self.lock.lock(longest) {
-            Ok(true) => Ok(Exclusive { journal: self, others }),
-            Ok(false) => Err(Failure::busy()),
-            Err(error) => Err(failed("locking", &self.folder, &error)),
-        }
+        let lock = lock_folder(&self.settings, &self.folder, longest)?;
+        Ok(Exclusive { journal: self, lock, others })
     }
 }
 
@@ -279,12 +254,13 @@ impl Journal {
 #[derive(Debug)]
 pub(crate) struct Exclusive<'a> {
     journal: &'a Journal,
+    lock: Box<dyn File>,
     others: MutexGuard<'a, Others>,
 }
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.journal.lock.unlock() {
+        if let Err(error) = self.lock.unlock() {
             log::warn!("{}", failed("unlocking", &self.journal.folder, &error));
         }
     }
@@ -418,6 +394,61 @@ impl Exclusive<'_> {
     }
 }
 
+/// Makes the folder of an account, if it does not exist.
+fn make_folder(settings: &Settings, folder: &Path) -> Result<(), Failure> {
+    let disk = &settings.disk;
+    disk.create_folder(folder).map_err(|error| failed("making the folder", folder, &error))?;
+    let is_network = disk.is_network(folder);
+    if is_network.map_err(|error| failed("reading the folder", folder, &error))?
+        && !settings.allows_network
+    {
+        let folder = settings.folder.display();
+        return Err(Failure::new(format!(
+            "the folder {folder} is on a network file system, whose locks other machines may not \
+             see"
+        )));
+    }
+    if settings.syncs() {
+        disk.sync_folder(&settings.folder)
+            .map_err(|error| failed("syncing", &settings.folder, &error))?;
+        // A parent that this user cannot read is older than the journal.
+        let _ = settings.folder.parent().map(|parent| disk.sync_folder(parent));
+    }
+    Ok(())
+}
+
+/// Locks the folder of an account. Waits for another process at most this long.
+///
+/// The file is opened each time: a forked child keeps the lock of a file that its parent had open,
+/// even after the parent has died.
+fn lock_folder(
+    settings: &Settings,
+    folder: &Path,
+    longest: Duration,
+) -> Result<Box<dyn File>, Failure> {
+    let (disk, path) = (&settings.disk, folder.join(LOCK));
+    let open = || match disk.open(&path, true) {
+        // The folder was removed.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            make_folder(settings, folder)?;
+            disk.open(&path, true).map_err(|error| failed("opening", &path, &error))
+        }
+        opened => opened.map_err(|error| failed("opening", &path, &error)),
+    };
+    loop {
+        let lock = open()?;
+        match lock.lock(longest) {
+            Ok(true) => {}
+            Ok(false) => return Err(Failure::busy()),
+            Err(error) => return Err(failed("locking", folder, &error)),
+        }
+        // Of a file that was removed while another process held it, the next process has another.
+        if lock.has_name().map_err(|error| failed("locking", folder, &error))? {
+            return Ok(lock);
+        }
+    }
+}
+
 /// Whether a file that was removed is not there any more.
 fn is_gone(removed: std::io::Result<()>) -> bool {
     match removed {
@@ -464,10 +495,9 @@ fn create(
     };
     let mut contents = encode(&serde_json::to_string(&header).unwrap_or_default());
     contents.extend_from_slice(lines);
-    let file = disk.create(&path).map_err(|error| NotCreated {
-        failure: failed("making", &path, &error),
-        is_left: false,
-    })?;
+    let file = disk
+        .create(&path)
+        .map_err(|error| NotCreated { failure: failed("making", &path, &error), is_left: false })?;
     let written = file
         .try_own(process_id)
         .and_then(

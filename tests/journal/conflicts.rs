@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sastaotp::journal::Disk as _;
 use sastaotp::{Amount, ClientBuilder, ErrorKind, Intent, Resolution};
 use serde_json::json;
 
@@ -141,4 +142,24 @@ fn damaged_file_is_kept_after_a_look() {
     second.buy("zz_never");
     let names = fixture.machine.files().into_iter().map(|(path, _)| path);
     assert!(names.into_iter().any(|path| path.to_string_lossy().ends_with(".damaged")));
+}
+
+#[test]
+fn removed_files_are_made_again() {
+    // The lock alone, the journals alone, or all.
+    for endings in [&["lock"][..], &["journal"], &["lock", "journal"]] {
+        let fixture = Fixture::new();
+        let process = start(&fixture);
+        let first = process.buy("zz_never").id().to_owned();
+        let cleaner = fixture.machine.process(7);
+        for (path, _) in fixture.machine.files() {
+            if endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)) {
+                cleaner.unlink(&path).unwrap();
+            }
+        }
+        // Its number is not handed over before it is in a file that the next process finds.
+        let second = process.buy("zz_never").id().to_owned();
+        fixture.machine.lose_power(0);
+        assert_eq!(start(&fixture).listed(), (vec![first, second], 0), "{endings:?}");
+    }
 }
