@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -17,7 +18,9 @@ use super::record::{EntryId, OwnerId, Record};
 use super::record_json::{self, ReadRecord, amount, unknown_outcome};
 use crate::clock::Moment;
 use crate::journal::line::encode;
-use crate::journal::{Exclusive, Failure, Header, Identity, Journal, OtherFile, Settings};
+use crate::journal::{
+    Exclusive, Failure, Header, Identity, Journal, LOCK_TIME, OtherFile, Settings,
+};
 use crate::protocol::Purchase;
 use crate::protocol::json_input::{Field, Object};
 use crate::protocol::json_output::millis_since_1970;
@@ -280,14 +283,18 @@ impl Account {
         }
         self.set_journal(journal);
         drop(opening);
-        self.lock_to_buy(now).map(drop)
+        self.lock_to_buy(LOCK_TIME, now).map(drop)
     }
 
     /// Locks the journal's folder, reads the files of other processes, adopts those of dead ones,
     /// and removes those that are not needed any more. Returns the lock; `None` if there is no
-    /// journal.
-    pub(super) fn lock_to_buy(&self, now: Moment) -> Result<Option<Exclusive<'_>>, Failure> {
-        let mut exclusive = self.read_other_files(Journal::exclusive, now)?;
+    /// journal. Waits at most `longest` for another thread or process.
+    pub(super) fn lock_to_buy(
+        &self,
+        longest: Duration,
+        now: Moment,
+    ) -> Result<Option<Exclusive<'_>>, Failure> {
+        let mut exclusive = self.read_other_files(longest, now)?;
         if let Some(exclusive) = &mut exclusive
             && let Err(failure) = exclusive.remove_replaced()
         {
@@ -297,14 +304,15 @@ impl Account {
     }
 
     /// Locks the journal's folder, reads the files of other processes, and adopts those of dead
-    /// ones, without waiting for the disk. Returns the lock; `None` if there is no journal.
-    pub(super) fn read_other_files<'a>(
-        &'a self,
-        lock: impl FnOnce(&'a Journal) -> Result<Exclusive<'a>, Failure>,
+    /// ones, without waiting for the disk. Returns the lock; `None` if there is no journal. Waits at
+    /// most `longest` for another thread or process.
+    pub(super) fn read_other_files(
+        &self,
+        longest: Duration,
         now: Moment,
-    ) -> Result<Option<Exclusive<'a>>, Failure> {
+    ) -> Result<Option<Exclusive<'_>>, Failure> {
         let Some(journal) = self.journal() else { return Ok(None) };
-        let mut exclusive = lock(journal)?;
+        let mut exclusive = journal.exclusive(longest)?;
         let files = exclusive.read_others()?;
         let adopted = {
             let mut ledger = self.ledger();
@@ -317,10 +325,10 @@ impl Account {
 
     /// Prepares the journal for another purchase: replaces a file that is not trusted any more, and
     /// allocates room on the disk for the lines of all open purchases and another one.
-    pub(super) fn prepare_journal(&self, now: Moment) -> Result<(), Failure> {
+    pub(super) fn prepare_journal(&self, longest: Duration, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
         if journal.check().is_err() {
-            self.replace_journal_file(now)?;
+            self.replace_journal_file(longest, now)?;
         }
         self.compact_journal(now);
         let open = self.ledger().count_open();
@@ -331,24 +339,25 @@ impl Account {
     /// is replaced.
     pub(super) fn sync_journal(&self, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
-        journal.sync().or_else(|_| self.replace_journal_file(now))
+        journal.sync().or_else(|_| self.replace_journal_file(LOCK_TIME, now))
     }
 
     /// Makes the journal's file shorter if most of it is about settled purchases, or if it has old
-    /// ones.
+    /// ones. Leaves that to the next call if another process holds the folder's lock.
     pub(super) fn compact_journal(&self, now: Moment) {
         let wall = millis_since_1970(now.wall);
         if self.journal().is_some_and(|journal| journal.wants_compaction(wall))
-            && let Err(failure) = self.replace_journal_file(now)
+            && let Err(failure) = self.replace_journal_file(Duration::ZERO, now)
+            && !failure.is_busy()
         {
             log::warn!("the journal cannot be compacted: {failure}");
         }
     }
 
     /// Writes the open purchases to another file, which takes the place of the current one.
-    fn replace_journal_file(&self, now: Moment) -> Result<(), Failure> {
+    fn replace_journal_file(&self, longest: Duration, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
-        let mut exclusive = journal.exclusive()?;
+        let mut exclusive = journal.exclusive(longest)?;
         let wall = millis_since_1970(now.wall);
         if journal.sync().is_ok() && !journal.wants_compaction(wall) {
             // Another thread replaced it.

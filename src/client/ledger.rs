@@ -333,6 +333,12 @@ impl Ledger {
             || self.others().any(|other| other.is_sold(activation))
     }
 
+    /// Whether a purchase or a live handle of this process has the activation.
+    pub(crate) fn is_held(&self, activation: &str) -> bool {
+        self.by_activation.contains_key(activation)
+            || self.known.get(activation).is_some_and(|known| known.holders > 0)
+    }
+
     /// Whether the intent was made in this process and not bought.
     pub(crate) fn is_fresh(&self, intent: &Intent) -> bool {
         self.made_ids.contains(&intent.id())

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ring::hmac;
@@ -28,8 +28,8 @@ const EXTENSION: &str = ".journal";
 const DAMAGED: &str = ".damaged";
 /// The name of the file with the folder's lock.
 const LOCK: &str = "lock";
-/// How long to wait for a process that holds the folder's lock.
-const LOCK_TIME: Duration = Duration::from_secs(30);
+/// How long to wait at most for a process that holds the folder's lock.
+pub(crate) const LOCK_TIME: Duration = Duration::from_secs(30);
 /// How long a file may contain the phone numbers and codes of settled orders, in milliseconds: half
 /// a day.
 const MAX_AGE_MS: u64 = 12 * 3600 * 1000;
@@ -42,7 +42,9 @@ pub(crate) struct Journal {
     settings: Settings,
     folder: PathBuf,
     writer: Writer,
-    others: Mutex<Others>,
+    /// Empty as long as a thread has the folder's lock.
+    others: Mutex<Option<Others>>,
+    others_returned: Condvar,
     /// Distinguishes the files of this process, together with their number.
     random: u64,
     /// The length of our file after its last snapshot, and the time of that snapshot in
@@ -159,9 +161,10 @@ impl Journal {
         // A file that is left has no purchase, and the next process removes it.
         let (file, length) = created.map_err(|NotCreated { failure, .. }| failure)?;
         let writer = Writer::new(Arc::clone(disk), settings.durability, file, name, length);
-        let others = Mutex::new(Others { made: 1, ..Others::default() });
+        let others = Mutex::new(Some(Others { made: 1, ..Others::default() }));
+        let others_returned = Condvar::new();
         let snapshot = (AtomicU64::new(length), AtomicU64::new(now_ms));
-        Ok(Self { settings, folder, writer, others, random, snapshot })
+        Ok(Self { settings, folder, writer, others, others_returned, random, snapshot })
     }
 
     /// Whether the settings are those of this journal.
@@ -220,33 +223,33 @@ impl Journal {
         length > snapshot && (is_old || (length > MIN_COMPACTED && length > 4 * snapshot))
     }
 
-    fn others(&self) -> MutexGuard<'_, Others> {
+    fn others(&self) -> MutexGuard<'_, Option<Others>> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks the folder for this thread.
-    pub(crate) fn exclusive(&self) -> Result<Exclusive<'_>, Failure> {
-        self.lock(self.others(), LOCK_TIME)
-    }
-
-    /// Locks the folder for this thread, unless another thread or process has it.
-    pub(crate) fn try_exclusive(&self) -> Result<Exclusive<'_>, Failure> {
-        let others = match self.others.try_lock() {
-            Ok(others) => others,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(Failure::busy()),
-        };
-        self.lock(others, Duration::ZERO)
-    }
-
-    fn lock<'a>(
-        &'a self,
-        others: MutexGuard<'a, Others>,
-        longest: Duration,
-    ) -> Result<Exclusive<'a>, Failure> {
+    /// Locks the folder for this thread. Waits at most this long for another thread, and at most
+    /// this long for another process.
+    pub(crate) fn exclusive(&self, longest: Duration) -> Result<Exclusive<'_>, Failure> {
         self.writer.check_process()?;
-        let lock = lock_folder(&self.settings, &self.folder, longest)?;
-        Ok(Exclusive { journal: self, lock, others })
+        let others = {
+            let waited =
+                self.others_returned
+                    .wait_timeout_while(self.others(), longest, |others| others.is_none());
+            waited.unwrap_or_else(PoisonError::into_inner).0.take()
+        };
+        let Some(others) = others else { return Err(Failure::busy()) };
+        match lock_folder(&self.settings, &self.folder, longest) {
+            Ok(lock) => Ok(Exclusive { journal: self, lock, others }),
+            Err(failure) => {
+                self.return_others(others);
+                Err(failure)
+            }
+        }
+    }
+
+    fn return_others(&self, others: Others) {
+        *self.others() = Some(others);
+        self.others_returned.notify_one();
     }
 }
 
@@ -255,7 +258,7 @@ impl Journal {
 pub(crate) struct Exclusive<'a> {
     journal: &'a Journal,
     lock: Box<dyn File>,
-    others: MutexGuard<'a, Others>,
+    others: Others,
 }
 
 impl Drop for Exclusive<'_> {
@@ -263,6 +266,7 @@ impl Drop for Exclusive<'_> {
         if let Err(error) = self.lock.unlock() {
             log::warn!("{}", failed("unlocking", &self.journal.folder, &error));
         }
+        self.journal.return_others(std::mem::take(&mut self.others));
     }
 }
 
@@ -279,7 +283,7 @@ impl Exclusive<'_> {
         let mut names: Vec<String> = listed.into_iter().filter(is_other).collect();
         names.sort();
         // A file that waits for its removal stays ours.
-        let Others { open, replaced, .. } = &mut *self.others;
+        let Others { open, replaced, .. } = &mut self.others;
         open.retain(|name, _| names.contains(name) || replaced.contains(name));
         let mut files = Vec::new();
         for name in names {
@@ -546,6 +550,29 @@ mod tests {
         assert_ne!(name("key", "https://a"), name("key", "https://b"));
         assert_ne!(name("key", "https://a"), name("kez", "https://a"));
         assert_eq!(name("key", "https://a").len(), 16);
+    }
+
+    #[test]
+    fn locked_folder_is_busy_for_other_threads_and_processes() {
+        let folder = std::env::temp_dir().join(format!("sastaotp-lock-{}", std::process::id()));
+        let settings = Settings {
+            folder: folder.clone(),
+            durability: super::super::Durability::Process,
+            allows_network: true,
+            disk: Arc::new(super::super::SystemDisk),
+        };
+        let identity = Identity { key: "key", base_url: "https://a" };
+        let open = |random| Journal::open(&settings, &identity, 0, random).unwrap();
+        let (journal, other) = (open(1), open(2));
+        let is_busy = |journal: &Journal| match journal.exclusive(Duration::from_millis(1)) {
+            Ok(_) => false,
+            Err(failure) => failure.is_busy(),
+        };
+        let exclusive = journal.exclusive(LOCK_TIME).unwrap();
+        assert!(is_busy(&journal) && is_busy(&other));
+        drop(exclusive);
+        assert!(!is_busy(&journal) && !is_busy(&other));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub(crate) use disk::SystemDisk;
 pub use disk::{Disk, File};
-pub(crate) use folder::{Exclusive, Header, Identity, Journal, OtherFile, is_journal};
+pub(crate) use folder::{Exclusive, Header, Identity, Journal, LOCK_TIME, OtherFile, is_journal};
 
 /// The settings of a journal.
 #[derive(Clone, Debug)]

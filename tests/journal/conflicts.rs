@@ -163,3 +163,13 @@ fn removed_files_are_made_again() {
         assert_eq!(start(&fixture).listed(), (vec![first, second], 0), "{endings:?}");
     }
 }
+
+#[test]
+fn handle_of_an_own_number_needs_no_lock() {
+    let fixture = Fixture::new();
+    let process = start(&fixture);
+    let number = process.buy("zz_never");
+    let before = fixture.machine.operations().len();
+    process.client.activation(number.id()).unwrap().get_status().unwrap();
+    assert_eq!(fixture.machine.operations()[before..], [""; 0]);
+}
