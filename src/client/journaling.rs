@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::account::Account;
-use super::ended_purchases::{EndedOrder, EndedPurchase};
+use super::ended_purchases::{EndedOrder, EndedPurchase, newest};
 use super::ledger::{Fold, Ledger, LedgerJournal};
 use super::record::{EntryId, OwnerId, Record};
 use super::record_json::{self, ReadRecord, amount, unknown_outcome};
@@ -26,7 +26,11 @@ use crate::protocol::json_input::{Field, Object};
 use crate::protocol::json_output::millis_since_1970;
 use crate::{Amount, ErrorKind, Intent, NumberRequest};
 
-/// The line behind the lines that were copied from other files.
+/// The length of the ids of ended purchases after which another line begins, in bytes. Far below
+/// the longest line, because an id can be long.
+const MAX_ENDED_LENGTH: usize = 256 * 1024;
+
+/// A line behind the lines that were copied from other files.
 #[derive(Serialize)]
 struct AdoptedLine<'a> {
     record: &'static str,
@@ -226,7 +230,10 @@ fn intent_from(purchase: &Purchase, at: Moment) -> Option<Intent> {
         Some(country) => request.country(country),
         None => request.any_country(),
     };
-    let intent = request.accept_any_price().into_intent(at.wall, None).ok()?;
+    let make = |request: NumberRequest| request.accept_any_price().into_intent(at.wall, None);
+    // The service can state names that no request can have.
+    let intent =
+        make(request).or_else(|_| make(NumberRequest::new("unknown").any_country())).ok()?;
     // Any id that no other intent has: it finds nothing in the history.
     let id = purchase
         .activation_id
@@ -235,15 +242,24 @@ fn intent_from(purchase: &Purchase, at: Moment) -> Option<Intent> {
     Some(intent.with_id(id))
 }
 
-/// Returns the line behind copied lines.
+/// Returns the lines behind copied lines. The last one says that all of them are there.
 fn adoption(from: &[String], spent: Amount, ended: &[EndedPurchase]) -> Vec<u8> {
-    let line = AdoptedLine {
-        record: "adopted",
-        from,
-        spent_micros: spent.micros(),
-        ended: ended.iter().map(EndedLine::from).collect(),
+    let line = |from, spent: Amount, ended: &[&EndedPurchase]| {
+        let ended = ended.iter().map(|purchase| EndedLine::from(*purchase)).collect();
+        let line = AdoptedLine { record: "adopted", from, spent_micros: spent.micros(), ended };
+        encode(&serde_json::to_string(&line).unwrap_or_default())
     };
-    encode(&serde_json::to_string(&line).unwrap_or_default())
+    let (mut lines, mut part, mut length) = (Vec::new(), Vec::new(), 0);
+    for purchase in ended {
+        part.push(purchase);
+        length += purchase.length();
+        if length > MAX_ENDED_LENGTH {
+            lines.extend(line(&[], Amount::ZERO, &part));
+            (part, length) = (Vec::new(), 0);
+        }
+    }
+    lines.extend(line(from, spent, &part));
+    lines
 }
 
 impl Account {
@@ -479,6 +495,7 @@ fn adopt_into(
         spent = spent.checked_add(fold.ledger.spent_on_settled()).unwrap_or(spent);
         ended.extend(fold.ledger.ended_purchases());
     }
+    let ended = newest(ended);
     let mut lines = Vec::new();
     for (id, (name, records)) in &copies {
         for record in records {
