@@ -161,7 +161,9 @@ impl Activation {
     pub(super) fn claimed(client: Client, id: &str) -> Result<Self> {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
-        let exclusive = client.lock_journal();
+        // The order of a purchase or a handle of this process is not claimed by another one.
+        let is_held = client.ledger().is_held(id);
+        let exclusive = if is_held { None } else { client.lock_journal() };
         let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
             let ((held, purchase), facts) = {

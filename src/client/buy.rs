@@ -162,7 +162,9 @@ impl Client {
         }
         let (outcome, is_fresh, is_saved) = {
             let ledger = self.ledger();
-            (ledger.outcome(intent), ledger.is_fresh(intent), ledger.is_of_earlier_run(intent))
+            // The history does not show when a living process will have its reply.
+            let is_saved = ledger.is_of_earlier_run(intent) && ledger.lost_at(intent).is_some();
+            (ledger.outcome(intent), ledger.is_fresh(intent), is_saved)
         };
         let refused = |reason: String, hint: &str| {
             Error::new(ErrorKind::AlreadySent, &intent.operation(), reason)

@@ -13,6 +13,7 @@ use super::core::Client;
 use super::ledger::NotReserved;
 use super::read::{raw, reply_error};
 use super::record::EntryId;
+use crate::journal::LOCK_TIMEOUT;
 use crate::protocol::{
     ChargeReply, Purchase, Request, activation_ids_in, calling_code_warning, parse_number,
     parse_reget,
@@ -73,7 +74,7 @@ impl Client {
                 .map_err(|error| error.with_intent(intent.clone()))?;
             intent.or_watermark(self.ledger().watermark())
         };
-        let entry = self.reserve(&intent)?;
+        let entry = self.reserve(&intent, deadline)?;
         let (latch, slot) = (Arc::default(), Arc::default());
         let handle = PurchaseHandle {
             intent: intent.clone(),
@@ -90,16 +91,17 @@ impl Client {
 
     /// Reserves the money for a purchase. Of two threads that buy the same intent at once, one
     /// fails.
-    fn reserve(&self, intent: &Intent) -> Result<EntryId> {
+    fn reserve(&self, intent: &Intent, deadline: Duration) -> Result<EntryId> {
         self.check_unsent(intent)?;
         let journal =
             |failure| Error::journal(&intent.operation(), &failure).with_intent(intent.clone());
         let reserved = {
             let now = self.now();
             let account = &self.shared.account;
-            account.prepare_journal(now).map_err(journal)?;
+            let longest = LOCK_TIMEOUT.min(self.left(deadline));
+            account.prepare_journal(longest, now).map_err(journal)?;
             // No other process reserves money, or buys the intent, until the intent is written.
-            let _exclusive = account.lock_to_buy(now).map_err(journal)?;
+            let _exclusive = account.lock_to_buy(longest, now).map_err(journal)?;
             let mut ledger = self.ledger();
             ledger.drop_expired(now);
             ledger.is_unsent(intent).then(|| ledger.reserve(self.shared.owner, intent))
@@ -115,7 +117,7 @@ impl Client {
             // Another thread sent it meanwhile.
             None => match self.check_unsent(intent) {
                 Err(error) => Err(error),
-                Ok(()) => self.reserve(intent),
+                Ok(()) => self.reserve(intent, deadline),
             },
         }
     }

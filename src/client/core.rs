@@ -21,7 +21,7 @@ use super::record::{OwnerId, Resolution};
 use super::redact::redact;
 use super::unclaimed::Unclaimed;
 use crate::clock::{Clock, Moment};
-use crate::journal::{Exclusive, Failure, Identity, Journal, Settings};
+use crate::journal::{Exclusive, Failure, Identity, LOCK_TIMEOUT, Settings};
 use crate::protocol::Request;
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
 use crate::{Amount, CancelToken, Error, ErrorKind, Intent, Result, Retry};
@@ -217,10 +217,11 @@ impl Client {
     }
 
     /// Locks the journal, if there is one, and reads the purchases of other processes, so that no
-    /// order is claimed by two processes.
+    /// order is claimed by two processes. Goes on without them if the call would time out.
     pub(super) fn lock_journal(&self) -> Option<Exclusive<'_>> {
         let account = &self.shared.account;
-        account.read_other_files(Journal::exclusive, self.now()).unwrap_or_else(|failure| {
+        let longest = LOCK_TIMEOUT.min(self.timeout);
+        account.read_other_files(longest, self.now()).unwrap_or_else(|failure| {
             log::warn!("the purchases of other processes cannot be read: {failure}");
             None
         })
@@ -229,7 +230,7 @@ impl Client {
     /// Reads the purchases of other processes, if there is a journal and its folder is not locked
     /// at this moment. Does not wait.
     fn look_at_journal(&self) {
-        let read = self.shared.account.read_other_files(Journal::try_exclusive, self.now());
+        let read = self.shared.account.read_other_files(Duration::ZERO, self.now());
         match read {
             Err(failure) if !failure.is_busy() => {
                 log::warn!("the purchases of other processes cannot be read: {failure}");

@@ -27,6 +27,22 @@ pub(super) struct EndedOrder {
     pub(super) order_id: Option<String>,
 }
 
+impl EndedPurchase {
+    /// The length of its ids, in bytes.
+    pub(super) fn length(&self) -> usize {
+        let order = self.order.as_ref().map_or(0, |order| {
+            order.activation_id.len() + order.order_id.as_ref().map_or(0, String::len)
+        });
+        size_of::<u64>() + order
+    }
+}
+
+/// Returns the newest of these purchases, as many as are kept.
+pub(super) fn newest(mut purchases: Vec<EndedPurchase>) -> Vec<EndedPurchase> {
+    purchases.drain(..purchases.len().saturating_sub(MAX_ENDED));
+    purchases
+}
+
 /// The newest purchases that ended, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct EndedPurchases {
@@ -69,9 +85,7 @@ impl EndedPurchases {
         &self,
         later: impl Iterator<Item = EndedPurchase>,
     ) -> Vec<EndedPurchase> {
-        let mut all: Vec<EndedPurchase> = self.purchases.iter().cloned().chain(later).collect();
-        all.drain(..all.len().saturating_sub(MAX_ENDED));
-        all
+        newest(self.purchases.iter().cloned().chain(later).collect())
     }
 
     fn orders(&self) -> impl Iterator<Item = &EndedOrder> {

@@ -4,23 +4,30 @@
 //! their purchases count in the budget, their intents are not sent again, and their orders are no
 //! candidates. The open purchases of a dead process are copied into this ledger and its file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::account::Account;
-use super::ended_purchases::{EndedOrder, EndedPurchase};
+use super::ended_purchases::{EndedOrder, EndedPurchase, newest};
 use super::ledger::{Fold, Ledger, LedgerJournal};
 use super::record::{EntryId, OwnerId, Record};
 use super::record_json::{self, ReadRecord, amount, unknown_outcome};
 use crate::clock::Moment;
 use crate::journal::line::encode;
-use crate::journal::{Exclusive, Failure, Header, Identity, Journal, OtherFile, Settings};
+use crate::journal::{
+    Exclusive, Failure, Header, Identity, Journal, LOCK_TIMEOUT, OtherFile, Settings,
+};
 use crate::protocol::Purchase;
 use crate::protocol::json_input::{Field, Object};
 use crate::protocol::json_output::millis_since_1970;
 use crate::{Amount, ErrorKind, Intent, NumberRequest};
+
+/// The length of the ids of ended purchases after which another line begins, in bytes. Far below
+/// the longest line, because an id can be long.
+const MAX_ENDED_LENGTH: usize = 256 * 1024;
 
 /// The line that completes a copy: the lines that were copied from other files count from here on.
 #[derive(Serialize)]
@@ -224,7 +231,10 @@ fn intent_from(purchase: &Purchase, at: Moment) -> Option<Intent> {
         Some(country) => request.country(country),
         None => request.any_country(),
     };
-    let intent = request.accept_any_price().into_intent(at.wall, None).ok()?;
+    let make = |request: NumberRequest| request.accept_any_price().into_intent(at.wall, None);
+    // The service can state names that no request can have.
+    let intent =
+        make(request).or_else(|_| make(NumberRequest::new("unknown").any_country())).ok()?;
     // Any id that no other intent has.
     let id = purchase
         .activation_id
@@ -233,15 +243,24 @@ fn intent_from(purchase: &Purchase, at: Moment) -> Option<Intent> {
     Some(intent.with_id(id))
 }
 
-/// Returns the line that completes a copy.
+/// Returns the lines that complete a copy. It counts from the last one on.
 fn adoption(from: &[String], spent: Amount, ended: &[EndedPurchase]) -> Vec<u8> {
-    let line = AdoptedLine {
-        record: "adopted",
-        from,
-        spent_micros: spent.micros(),
-        ended: ended.iter().map(EndedLine::from).collect(),
+    let line = |from, spent: Amount, ended: &[&EndedPurchase]| {
+        let ended = ended.iter().map(|purchase| EndedLine::from(*purchase)).collect();
+        let line = AdoptedLine { record: "adopted", from, spent_micros: spent.micros(), ended };
+        encode(&serde_json::to_string(&line).unwrap_or_default())
     };
-    encode(&serde_json::to_string(&line).unwrap_or_default())
+    let (mut lines, mut part, mut length) = (Vec::new(), Vec::new(), 0);
+    for purchase in ended {
+        part.push(purchase);
+        length += purchase.length();
+        if length > MAX_ENDED_LENGTH {
+            lines.extend(line(&[], Amount::ZERO, &part));
+            (part, length) = (Vec::new(), 0);
+        }
+    }
+    lines.extend(line(from, spent, &part));
+    lines
 }
 
 impl Account {
@@ -281,7 +300,7 @@ impl Account {
         }
         self.set_journal(journal);
         drop(opening);
-        drop(self.lock_to_buy(now)?);
+        drop(self.lock_to_buy(LOCK_TIMEOUT, now)?);
         // Purchases that were made before the account had a journal are durable from now on.
         if let Err(failure) = self.sync_journal(now) {
             log::warn!("the journal cannot be written: {failure}");
@@ -290,9 +309,14 @@ impl Account {
     }
 
     /// Locks the journal's folder, reads the files of other processes, adopts the files of dead
-    /// ones, and removes the adopted files. Returns the lock; `None` if there is no journal.
-    pub(super) fn lock_to_buy(&self, now: Moment) -> Result<Option<Exclusive<'_>>, Failure> {
-        let mut exclusive = self.read_other_files(Journal::exclusive, now)?;
+    /// ones, and removes the adopted files. Returns the lock; `None` if there is no journal. Waits
+    /// at most `longest` for another thread or process.
+    pub(super) fn lock_to_buy(
+        &self,
+        longest: Duration,
+        now: Moment,
+    ) -> Result<Option<Exclusive<'_>>, Failure> {
+        let mut exclusive = self.read_other_files(longest, now)?;
         if let Some(exclusive) = &mut exclusive
             && let Err(failure) = exclusive.remove_replaced()
         {
@@ -302,14 +326,15 @@ impl Account {
     }
 
     /// Locks the journal's folder, reads the files of other processes, and adopts the files of dead
-    /// ones, without a sync. Returns the lock; `None` if there is no journal.
-    pub(super) fn read_other_files<'a>(
-        &'a self,
-        lock: impl FnOnce(&'a Journal) -> Result<Exclusive<'a>, Failure>,
+    /// ones, without a sync. Returns the lock; `None` if there is no journal. Waits at most
+    /// `longest` for another thread or process.
+    pub(super) fn read_other_files(
+        &self,
+        longest: Duration,
         now: Moment,
-    ) -> Result<Option<Exclusive<'a>>, Failure> {
+    ) -> Result<Option<Exclusive<'_>>, Failure> {
         let Some(journal) = self.journal() else { return Ok(None) };
-        let mut exclusive = lock(journal)?;
+        let mut exclusive = journal.exclusive(longest)?;
         let files = exclusive.read_others()?;
         let adopted = {
             let mut ledger = self.ledger();
@@ -322,10 +347,10 @@ impl Account {
 
     /// Prepares the journal for another purchase: replaces a file that is not trusted any more,
     /// compacts it if needed, and preallocates disk space for all open purchases and another one.
-    pub(super) fn prepare_journal(&self, now: Moment) -> Result<(), Failure> {
+    pub(super) fn prepare_journal(&self, longest: Duration, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
         if journal.check().is_err() {
-            self.replace_journal_file(Journal::exclusive, now)?;
+            self.replace_journal_file(longest, now)?;
         }
         self.compact_journal(now);
         let open = self.ledger().count_open();
@@ -336,7 +361,7 @@ impl Account {
     /// is replaced.
     pub(super) fn sync_journal(&self, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
-        journal.sync().or_else(|_| self.replace_journal_file(Journal::exclusive, now))
+        journal.sync().or_else(|_| self.replace_journal_file(LOCK_TIMEOUT, now))
     }
 
     /// Compacts the journal's file if most of it is about settled purchases, or if it may contain
@@ -344,7 +369,7 @@ impl Account {
     pub(super) fn compact_journal(&self, now: Moment) {
         let wall = millis_since_1970(now.wall);
         if self.journal().is_some_and(|journal| journal.needs_compaction(wall))
-            && let Err(failure) = self.replace_journal_file(Journal::try_exclusive, now)
+            && let Err(failure) = self.replace_journal_file(Duration::ZERO, now)
             && !failure.is_busy()
         {
             log::warn!("the journal cannot be compacted: {failure}");
@@ -352,13 +377,9 @@ impl Account {
     }
 
     /// Writes the open purchases to a new file, which replaces the current one.
-    fn replace_journal_file<'a>(
-        &'a self,
-        lock: impl FnOnce(&'a Journal) -> Result<Exclusive<'a>, Failure>,
-        now: Moment,
-    ) -> Result<(), Failure> {
+    fn replace_journal_file(&self, longest: Duration, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
-        let mut exclusive = lock(journal)?;
+        let mut exclusive = journal.exclusive(longest)?;
         let wall = millis_since_1970(now.wall);
         if journal.sync().is_ok() && !journal.needs_compaction(wall) {
             // Another thread replaced it meanwhile.
@@ -444,9 +465,17 @@ fn adopt_into(
         let mut files = journal.files.iter();
         files.any(|(by, file)| dead.contains(by) == is_dead && file.lines.adopted.contains(name))
     };
-    let names: Vec<String> =
+    let mut names: Vec<String> =
         dead.iter().filter(|name| !is_copied_by(name, false)).cloned().collect();
-    let (mut lines, mut copies) = (Vec::new(), Vec::new());
+    // Their copies include these files. One of them can still exist, and a living process that
+    // looked at it can hold its lock.
+    let included = names.iter().filter_map(|name| journal.files.get(name));
+    let included: BTreeSet<&String> = included.flat_map(|fold| &fold.lines.adopted).collect();
+    let included = included.into_iter().filter(|name| journal.files.contains_key(*name));
+    let included: Vec<String> = included.filter(|name| !names.contains(name)).cloned().collect();
+    names.extend(included);
+    let mut copies: BTreeMap<EntryId, (&String, Vec<Record>)> = BTreeMap::new();
+    let mut copied: HashMap<u64, EntryId> = HashMap::new();
     let (mut spent, mut ended) = (Amount::ZERO, Vec::new());
     let mut next = ledger.next_entry();
     for name in &names {
@@ -454,29 +483,44 @@ fn adopt_into(
             continue;
         };
         for records in fold.records_to_adopt(boot_id, now) {
-            if let Some(Record::Intent { intent, .. }) = records.first()
-                && let Some(known) = ledger.forget_unsent_here(intent)
-            {
-                lines.extend(encode(&record_json::to_json(known, &Record::NotSent, None)));
+            let Some(Record::Intent { intent, .. }) = records.first() else { continue };
+            // Another file, or this ledger, can have what its caller knew or found out.
+            let known = match copied.get(&intent.id()) {
+                Some(id) => copies.get(id).map(|(_, records)| (*id, records.clone())),
+                None => ledger.records_of(intent),
+            };
+            let (id, records) = match known {
+                Some((id, known)) => match merge(&known, &records) {
+                    Some(merged) => (id, merged),
+                    None => continue,
+                },
+                None => {
+                    let id = next;
+                    next = EntryId(next.0 + 1);
+                    (id, records)
+                }
+            };
+            if let Some(Record::Intent { intent, .. }) = records.first() {
+                copied.insert(intent.id(), id);
             }
-            for record in &records {
-                lines.extend(encode(&record_json::to_json(next, record, Some(name))));
-            }
-            copies.push((next, records));
-            next = EntryId(next.0 + 1);
+            copies.insert(id, (name, records));
         }
         spent = spent.checked_add(fold.ledger.spent_on_settled()).unwrap_or(spent);
         ended.extend(fold.ledger.ended_purchases());
+    }
+    let ended = newest(ended);
+    let mut lines = Vec::new();
+    for (id, (name, records)) in &copies {
+        for record in records {
+            lines.extend(encode(&record_json::to_json(*id, record, Some(name))));
+        }
     }
     if !copies.is_empty() || spent > Amount::ZERO || !ended.is_empty() {
         lines.extend(adoption(&names, spent, &ended));
         journal.journal.try_append(&lines)?;
     }
-    for (entry, records) in copies {
-        for record in records {
-            ledger.fold(entry, record);
-        }
-        ledger.mark_adopted(entry, now);
+    for (id, (_, records)) in copies {
+        ledger.adopt(id, records, now);
     }
     ledger.add_spent(spent);
     for purchase in ended {
@@ -486,6 +530,54 @@ fn adopt_into(
         journal.files.remove(name);
     }
     Ok(names)
+}
+
+/// Merges what is known of a purchase with the records of another file; `None` if those add
+/// nothing. The purchase counts if it counts in one of them, and the outcome is the surer one.
+fn merge(known: &[Record], other: &[Record]) -> Option<Vec<Record>> {
+    let (known_intent, known_outcome) = known.split_first()?;
+    let (other_intent, other_outcome) = other.split_first()?;
+    let counts = |intent: &Record| matches!(intent, Record::Intent { owner: Some(_), .. });
+    let is_surer = match (bought(known_outcome), bought(other_outcome)) {
+        (Some(id), Some(same)) if id == same => count_codes(other) > count_codes(known),
+        _ => sureness(other_outcome) > sureness(known_outcome),
+    };
+    let is_counted = counts(other_intent) && !counts(known_intent);
+    let intent = if is_counted { other_intent } else { known_intent };
+    let outcome = if is_surer { other_outcome } else { known_outcome };
+    let merged = || std::iter::once(intent).chain(outcome).cloned().collect();
+    (is_counted || is_surer).then(merged)
+}
+
+/// Returns the activation that a purchase bought.
+fn bought(records: &[Record]) -> Option<&str> {
+    records.iter().rev().find_map(|record| match record {
+        Record::Charged { purchase, .. } => Some(&*purchase.activation_id),
+        _ => None,
+    })
+}
+
+fn count_codes(records: &[Record]) -> usize {
+    let count = |record: &Record| match record {
+        Record::Charged { codes, .. } => codes.len(),
+        _ => 0,
+    };
+    records.iter().map(count).sum()
+}
+
+/// How sure an outcome is: unknown, the caller's answer, the history's, the reply, or a reply that
+/// is still to come.
+fn sureness(outcome: &[Record]) -> u8 {
+    let has = |is: fn(&Record) -> bool| outcome.iter().any(is);
+    let is_unknown = has(|record| matches!(record, Record::Unknown { .. }));
+    let is_answer = has(|record| matches!(record, Record::Resolved(_)));
+    match (is_unknown, is_answer, bought(outcome).is_some()) {
+        (true, false, false) => 0,
+        (_, true, false) => 1,
+        (true, _, true) | (_, true, true) => 2,
+        (false, false, true) => 3,
+        (false, false, false) => 4,
+    }
 }
 
 #[cfg(test)]

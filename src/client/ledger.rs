@@ -318,11 +318,39 @@ impl Ledger {
         self.made(intent);
     }
 
+    /// Removes a purchase, and what it counts.
+    fn remove(&mut self, id: EntryId) {
+        let Some(entry) = self.purchases.remove(&id) else { return };
+        self.uncertain.remove(&id);
+        self.changeable.remove(&id);
+        self.spent = subtract(self.spent, entry.counted);
+        if let Some(budget) = entry.owner.and_then(|owner| self.budgets.get_mut(&owner)) {
+            budget.spent = subtract(budget.spent, entry.counted);
+        }
+        if self.by_intent.get(&entry.intent.id()) == Some(&id) {
+            self.by_intent.remove(&entry.intent.id());
+        }
+        if let State::Bought { purchase, .. } = &entry.state
+            && self.by_activation.get(&*purchase.activation_id) == Some(&id)
+        {
+            self.by_activation.remove(&*purchase.activation_id);
+            if entry.holders > 0 {
+                self.remember(&purchase.activation_id).holders += entry.holders;
+            }
+        }
+    }
+
     /// Whether a purchase has this activation id.
     pub(crate) fn is_sold(&self, activation: &str) -> bool {
         self.by_activation.contains_key(activation)
             || self.ended.has_activation(activation)
             || self.others().any(|other| other.is_sold(activation))
+    }
+
+    /// Whether a purchase or a live handle of this process has the activation.
+    pub(crate) fn is_held(&self, activation: &str) -> bool {
+        self.by_activation.contains_key(activation)
+            || self.known.get(activation).is_some_and(|known| known.holders > 0)
     }
 
     /// Whether the intent was made in this process and not bought.
@@ -377,13 +405,6 @@ impl Ledger {
     /// Returns the purchases that can still change, oldest first.
     fn changeable(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
         self.changeable.iter().filter_map(|id| Some((*id, self.purchases.get(id)?)))
-    }
-
-    /// Drops a purchase.
-    fn remove(&mut self, id: EntryId) -> Option<Entry> {
-        self.uncertain.remove(&id);
-        self.changeable.remove(&id);
-        self.purchases.remove(&id)
     }
 
     fn entry_of(&self, intent: &Intent) -> Option<(EntryId, &Entry)> {
@@ -1268,7 +1289,7 @@ impl Ledger {
             .take(MAX_PURCHASES / 4)
             .collect();
         for id in ended {
-            let Some(entry) = self.remove(id) else { continue };
+            let Some(entry) = self.purchases.remove(&id) else { continue };
             if self.by_intent.get(&entry.intent.id()) == Some(&id) {
                 self.by_intent.remove(&entry.intent.id());
                 self.ended.add(entry.ended());
@@ -1352,19 +1373,24 @@ impl Ledger {
         EntryId(self.next_entry)
     }
 
-    /// Drops the purchase that [`Ledger::know`] added for an intent before the file with its
-    /// records was read. Returns its id.
-    pub(super) fn forget_unsent_here(&mut self, intent: &Intent) -> Option<EntryId> {
-        let (entry, _) = self.entry_of(intent).filter(|(_, entry)| entry.owner.is_none())?;
-        self.fold(entry, Record::NotSent);
-        self.remove(entry);
-        Some(entry)
+    /// Returns the id and the records of the purchase of an intent.
+    pub(super) fn records_of(&self, intent: &Intent) -> Option<(EntryId, Vec<Record>)> {
+        self.entry_of(intent).map(|(id, entry)| (id, entry.records()))
     }
 
-    /// Records that this process adopted the purchase of an earlier one.
-    pub(super) fn mark_adopted(&mut self, entry: EntryId, now: Moment) {
-        if let Some(entry) = self.purchases.get_mut(&entry) {
-            entry.adopted_at = Some(now.monotonic);
+    /// Adds a purchase of an earlier process, or replaces what this ledger knows of it. Its handles
+    /// stay its holders.
+    pub(super) fn adopt(&mut self, id: EntryId, records: Vec<Record>, now: Moment) {
+        let adopted_at = match self.purchases.get(&id) {
+            Some(known) => known.adopted_at,
+            None => Some(now.monotonic),
+        };
+        self.remove(id);
+        for record in records {
+            self.fold(id, record);
+        }
+        if let Some(entry) = self.purchases.get_mut(&id) {
+            entry.adopted_at = adopted_at;
             entry.is_awaited = false;
         }
     }

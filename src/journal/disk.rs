@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,9 @@ pub trait File: Send + Sync + fmt::Debug {
 
     /// Releases the lock.
     fn unlock(&self) -> io::Result<()>;
+
+    /// Returns whether the file still has a name: false after it was removed.
+    fn has_name(&self) -> io::Result<bool>;
 }
 
 /// The file system of this machine.
@@ -190,6 +193,10 @@ impl File for SystemFile {
 
     fn unlock(&self) -> io::Result<()> {
         Ok(flock(&self.0, FlockOperation::Unlock)?)
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(self.0.metadata()?.nlink() > 0)
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ring::hmac;
@@ -28,8 +28,8 @@ const EXTENSION: &str = ".journal";
 const DAMAGED: &str = ".damaged";
 /// The name of the folder's lock file.
 const LOCK: &str = "lock";
-/// How long to wait for a process that holds the folder's lock.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait at most for a process that holds the folder's lock.
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a file may contain the phone numbers and codes of settled orders, in milliseconds: half
 /// a day.
 const MAX_AGE_MS: u64 = 12 * 3600 * 1000;
@@ -41,9 +41,10 @@ const MIN_COMPACTED: u64 = 1024 * 1024;
 pub(crate) struct Journal {
     settings: Settings,
     folder: PathBuf,
-    lock: Box<dyn File>,
     writer: Writer,
-    others: Mutex<Others>,
+    /// Empty as long as a thread has the folder's lock.
+    others: Mutex<Option<Others>>,
+    others_returned: Condvar,
     /// Distinguishes the files of this process, together with `Others::made`.
     random: u64,
     /// The length of our file after its last snapshot, and the time of that snapshot in
@@ -145,47 +146,26 @@ impl Journal {
         now_ms: u64,
         random: u64,
     ) -> Result<Self, Failure> {
+        // The program can change its current folder later.
+        let chosen = std::path::absolute(&settings.folder)
+            .map_err(|error| failed("finding", &settings.folder, &error))?;
+        let settings = Settings { folder: chosen, ..settings.clone() };
         let disk = &settings.disk;
         let folder = settings.folder.join(fingerprint(identity));
-        disk.create_folder(&folder)
-            .map_err(|error| failed("creating the folder", &folder, &error))?;
-        let is_network = disk.is_network(&folder);
-        if is_network.map_err(|error| failed("reading the folder", &folder, &error))?
-            && !settings.allows_network
-        {
-            let folder = settings.folder.display();
-            return Err(Failure::new(format!(
-                "the folder {folder} is on a network file system, whose locks other machines may \
-                 not see"
-            ))
-            .with_hint(
-                "use a folder on a local disk, or allow network file systems if a single machine \
-                 uses the folder",
-            ));
-        }
-        let path = folder.join(LOCK);
-        let lock = disk.open(&path, true).map_err(|error| failed("opening", &path, &error))?;
-        if settings.syncs() {
-            let parent = settings.folder.parent().filter(|path| !path.as_os_str().is_empty());
-            disk.sync_folder(&settings.folder)
-                .map_err(|error| failed("syncing", &settings.folder, &error))?;
-            // A parent that this user cannot read is older than the journal.
-            let _ = parent.map(|parent| disk.sync_folder(parent));
-        }
-        // Without the lock, another process could adopt the new file before its owner locks it.
-        match lock.lock(LOCK_TIMEOUT) {
-            Ok(true) => {}
-            Ok(false) => return Err(Failure::busy()),
-            Err(error) => return Err(failed("locking", &folder, &error)),
-        }
-        let created = create(settings, &folder, (now_ms, random), None, &[]);
+        make_folder(&settings, &folder)?;
+        // Without the lock, another process could take a file that is not locked yet for a dead
+        // one.
+        let lock = lock_folder(&settings, &folder, LOCK_TIMEOUT)?;
+        let name = new_name(&settings, random);
+        let created = create(&settings, &folder, &name, now_ms, None, &[]);
         lock.unlock().map_err(|error| failed("unlocking", &folder, &error))?;
-        let (file, name, length) = created?;
+        // A file that is left has no purchase, and the next process removes it.
+        let (file, length) = created.map_err(|NotCreated { failure, .. }| failure)?;
         let writer = Writer::new(Arc::clone(disk), settings.durability, file, name, length);
-        let others = Mutex::new(Others { made: 1, ..Others::default() });
+        let others = Mutex::new(Some(Others { made: 1, ..Others::default() }));
+        let others_returned = Condvar::new();
         let snapshot = (AtomicU64::new(length), AtomicU64::new(now_ms));
-        let settings = settings.clone();
-        Ok(Self { settings, folder, lock, writer, others, random, snapshot })
+        Ok(Self { settings, folder, writer, others, others_returned, random, snapshot })
     }
 
     /// Whether the settings are those of this journal.
@@ -244,36 +224,33 @@ impl Journal {
         length > snapshot && (is_old || (length > MIN_COMPACTED && length > 4 * snapshot))
     }
 
-    fn others(&self) -> MutexGuard<'_, Others> {
+    fn others(&self) -> MutexGuard<'_, Option<Others>> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks the folder for this thread.
-    pub(crate) fn exclusive(&self) -> Result<Exclusive<'_>, Failure> {
-        self.lock(self.others(), LOCK_TIMEOUT)
-    }
-
-    /// Locks the folder for this thread, unless another thread or process has it.
-    pub(crate) fn try_exclusive(&self) -> Result<Exclusive<'_>, Failure> {
-        let others = match self.others.try_lock() {
-            Ok(others) => others,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(Failure::busy()),
-        };
-        self.lock(others, Duration::ZERO)
-    }
-
-    fn lock<'a>(
-        &'a self,
-        others: MutexGuard<'a, Others>,
-        timeout: Duration,
-    ) -> Result<Exclusive<'a>, Failure> {
+    /// Locks the folder for this thread. Waits at most this long for another thread, and at most
+    /// this long for another process.
+    pub(crate) fn exclusive(&self, longest: Duration) -> Result<Exclusive<'_>, Failure> {
         self.writer.check_process()?;
-        match self.lock.lock(timeout) {
-            Ok(true) => Ok(Exclusive { journal: self, others }),
-            Ok(false) => Err(Failure::busy()),
-            Err(error) => Err(failed("locking", &self.folder, &error)),
+        let others = {
+            let waited =
+                self.others_returned
+                    .wait_timeout_while(self.others(), longest, |others| others.is_none());
+            waited.unwrap_or_else(PoisonError::into_inner).0.take()
+        };
+        let Some(others) = others else { return Err(Failure::busy()) };
+        match lock_folder(&self.settings, &self.folder, longest) {
+            Ok(lock) => Ok(Exclusive { journal: self, lock, others }),
+            Err(failure) => {
+                self.return_others(others);
+                Err(failure)
+            }
         }
+    }
+
+    fn return_others(&self, others: Others) {
+        *self.others() = Some(others);
+        self.others_returned.notify_one();
     }
 }
 
@@ -282,14 +259,16 @@ impl Journal {
 #[derive(Debug)]
 pub(crate) struct Exclusive<'a> {
     journal: &'a Journal,
-    others: MutexGuard<'a, Others>,
+    lock: Box<dyn File>,
+    others: Others,
 }
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.journal.lock.unlock() {
+        if let Err(error) = self.lock.unlock() {
             log::warn!("{}", failed("unlocking", &self.journal.folder, &error));
         }
+        self.journal.return_others(std::mem::take(&mut self.others));
     }
 }
 
@@ -305,7 +284,9 @@ impl Exclusive<'_> {
         };
         let mut names: Vec<String> = listed.into_iter().filter(is_other).collect();
         names.sort();
-        self.others.open.retain(|name, _| names.contains(name));
+        // A file that waits for its removal stays ours.
+        let Others { open, replaced, .. } = &mut self.others;
+        open.retain(|name, _| names.contains(name) || replaced.contains(name));
         let mut files = Vec::new();
         for name in names {
             let path = folder.join(&name);
@@ -395,16 +376,24 @@ impl Exclusive<'_> {
         let (old, _) = writer.name_and_length();
         let mut replaced = self.others.replaced.clone();
         replaced.push(old.clone());
-        let stamp = (now_ms, random.wrapping_add(self.others.made));
+        let name = new_name(settings, random.wrapping_add(self.others.made));
         self.others.made += 1;
-        let new = create(settings, folder, stamp, Some(&old), snapshot);
-        let switched = new.and_then(|(file, name, length)| {
+        let new = create(settings, folder, &name, now_ms, Some(&old), snapshot);
+        let switched = new.and_then(|(file, length)| {
             let switched = writer.switch(file, name.clone(), length, &marker(&replaced));
-            switched.map(|_| length).inspect_err(|_| {
-                let _ = settings.disk.unlink(&folder.join(&name));
+            switched.map(|_| length).map_err(|failure| NotCreated {
+                failure,
+                is_left: !is_gone(settings.disk.unlink(&folder.join(&name))),
             })
         });
-        let length = switched.inspect_err(|_| writer.end_copy())?;
+        let length = switched.map_err(|NotCreated { failure, is_left }| {
+            writer.end_copy();
+            if is_left {
+                // Its lines must not count when the file is gone whose place it did not take.
+                self.others.replaced.push(name);
+            }
+            failure
+        })?;
         self.journal.snapshot.0.store(length, Ordering::Relaxed);
         self.journal.snapshot.1.store(now_ms, Ordering::Relaxed);
         self.others.replaced.push(old);
@@ -412,20 +401,100 @@ impl Exclusive<'_> {
     }
 }
 
+/// Creates the folder of an account, if it does not exist.
+fn make_folder(settings: &Settings, folder: &Path) -> Result<(), Failure> {
+    let disk = &settings.disk;
+    disk.create_folder(folder).map_err(|error| failed("creating the folder", folder, &error))?;
+    let is_network = disk.is_network(folder);
+    if is_network.map_err(|error| failed("reading the folder", folder, &error))?
+        && !settings.allows_network
+    {
+        let folder = settings.folder.display();
+        return Err(Failure::new(format!(
+            "the folder {folder} is on a network file system, whose locks other machines may not \
+             see"
+        ))
+        .with_hint(
+            "use a folder on a local disk, or allow network file systems if a single machine uses \
+             the folder",
+        ));
+    }
+    if settings.syncs() {
+        disk.sync_folder(&settings.folder)
+            .map_err(|error| failed("syncing", &settings.folder, &error))?;
+        // A parent that this user cannot read is older than the journal.
+        let _ = settings.folder.parent().map(|parent| disk.sync_folder(parent));
+    }
+    Ok(())
+}
+
+/// Locks the folder of an account. Waits for another process at most this long.
+///
+/// The file is opened each time: a forked child keeps the lock of a file that its parent had open,
+/// even after the parent has died.
+fn lock_folder(
+    settings: &Settings,
+    folder: &Path,
+    longest: Duration,
+) -> Result<Box<dyn File>, Failure> {
+    let (disk, path) = (&settings.disk, folder.join(LOCK));
+    let open = || match disk.open(&path, true) {
+        // The folder was removed.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            make_folder(settings, folder)?;
+            disk.open(&path, true).map_err(|error| failed("opening", &path, &error))
+        }
+        opened => opened.map_err(|error| failed("opening", &path, &error)),
+    };
+    loop {
+        let lock = open()?;
+        match lock.lock(longest) {
+            Ok(true) => {}
+            Ok(false) => return Err(Failure::busy()),
+            Err(error) => return Err(failed("locking", folder, &error)),
+        }
+        // Of a file that was removed while another process held it, the next process has another.
+        if lock.has_name().map_err(|error| failed("locking", folder, &error))? {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Whether a file that was removed is not there any more.
+fn is_gone(removed: std::io::Result<()>) -> bool {
+    match removed {
+        Ok(()) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Returns the name of a new file of this process.
+fn new_name(settings: &Settings, random: u64) -> String {
+    let (boot_id, process_id) = (settings.disk.boot_id(), settings.disk.process_id());
+    let boot = boot_id.as_deref().unwrap_or("unknown");
+    format!("{boot}-{process_id}-{random:016x}{EXTENSION}")
+}
+
+/// Why there is no new file.
+struct NotCreated {
+    failure: Failure,
+    /// Whether it is there all the same, because it could not be removed.
+    is_left: bool,
+}
+
 /// Creates a file of this process with its header and these lines, and makes the contents and the
 /// name durable.
 fn create(
     settings: &Settings,
     folder: &Path,
-    (at_ms, random): (u64, u64),
+    name: &str,
+    at_ms: u64,
     replaces: Option<&str>,
     lines: &[u8],
-) -> Result<(Arc<dyn File>, String, u64), Failure> {
+) -> Result<(Arc<dyn File>, u64), NotCreated> {
     let disk = &settings.disk;
     let (boot_id, process_id) = (disk.boot_id(), disk.process_id());
-    let boot = boot_id.as_deref().unwrap_or("unknown");
-    let name = format!("{boot}-{process_id}-{random:016x}{EXTENSION}");
-    let path = folder.join(&name);
+    let path = folder.join(name);
     let header = HeaderLine {
         record: "journal",
         version: VERSION,
@@ -437,7 +506,10 @@ fn create(
     };
     let mut contents = encode(&serde_json::to_string(&header).unwrap_or_default());
     contents.extend_from_slice(lines);
-    let file = disk.create(&path).map_err(|error| failed("creating", &path, &error))?;
+    let file = disk.create(&path).map_err(|error| NotCreated {
+        failure: failed("creating", &path, &error),
+        is_left: false,
+    })?;
     let written = file
         .try_own(process_id)
         .and_then(
@@ -446,11 +518,11 @@ fn create(
         .and_then(|()| file.append(&contents))
         .and_then(|()| if settings.syncs() { file.sync() } else { Ok(()) })
         .and_then(|()| if settings.syncs() { disk.sync_folder(folder) } else { Ok(()) });
-    if let Err(error) = written {
-        let _ = disk.unlink(&path);
-        return Err(failed("writing", &path, &error));
-    }
-    Ok((Arc::from(file), name, contents.len() as u64))
+    written.map_err(|error| NotCreated {
+        failure: failed("writing", &path, &error),
+        is_left: !is_gone(disk.unlink(&path)),
+    })?;
+    Ok((Arc::from(file), contents.len() as u64))
 }
 
 impl Settings {
@@ -487,6 +559,29 @@ mod tests {
         assert_ne!(name("key", "https://a"), name("key", "https://b"));
         assert_ne!(name("key", "https://a"), name("kez", "https://a"));
         assert_eq!(name("key", "https://a").len(), 16);
+    }
+
+    #[test]
+    fn locked_folder_is_busy_for_other_threads_and_processes() {
+        let folder = std::env::temp_dir().join(format!("sastaotp-lock-{}", std::process::id()));
+        let settings = Settings {
+            folder: folder.clone(),
+            durability: super::super::Durability::Process,
+            allows_network: true,
+            disk: Arc::new(super::super::SystemDisk),
+        };
+        let identity = Identity { key: "key", base_url: "https://a" };
+        let open = |random| Journal::open(&settings, &identity, 0, random).unwrap();
+        let (journal, other) = (open(1), open(2));
+        let is_busy = |journal: &Journal| match journal.exclusive(Duration::from_millis(1)) {
+            Ok(_) => false,
+            Err(failure) => failure.is_busy(),
+        };
+        let exclusive = journal.exclusive(LOCK_TIMEOUT).unwrap();
+        assert!(is_busy(&journal) && is_busy(&other));
+        drop(exclusive);
+        assert!(!is_busy(&journal) && !is_busy(&other));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

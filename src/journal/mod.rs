@@ -18,7 +18,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use disk::{Disk, File, SystemDisk};
-pub(crate) use folder::{Exclusive, Header, Identity, Journal, OtherFile, is_journal};
+pub(crate) use folder::{
+    Exclusive, Header, Identity, Journal, LOCK_TIMEOUT, OtherFile, is_journal,
+};
 
 /// The settings of a journal.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 //! The file is trusted until an append or a sync fails. After that it lacks lines, or may lack them
 //! on the disk, and nothing else is written to it: another file replaces it.
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, File};
@@ -50,11 +51,24 @@ struct State {
 }
 
 impl State {
+    /// Trusts the file no longer.
+    fn distrust(&mut self, failure: Failure) {
+        if self.failure.is_none() {
+            log::warn!("the journal {} is replaced by another file: {failure}", self.name);
+            self.failure = Some(failure);
+        }
+    }
+
     fn copy(&mut self, lines: &[u8]) {
         if let Some(copy) = &mut self.copy {
             copy.extend_from_slice(lines);
         }
     }
+}
+
+/// Fails if the file was removed: the next process would not find it.
+fn check_name(file: &dyn File) -> io::Result<()> {
+    if file.has_name()? { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 impl Writer {
@@ -95,9 +109,15 @@ impl Writer {
         Err(forked())
     }
 
-    /// Fails if the file is not trusted any more.
+    /// Fails if the file is not trusted any more, or was removed.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        self.state().failure.clone().map_or(Ok(()), Err)
+        let mut state = self.state();
+        if state.failure.is_none()
+            && let Err(error) = check_name(&*state.file)
+        {
+            state.distrust(Failure::io("writing", &error));
+        }
+        state.failure.clone().map_or(Ok(()), Err)
     }
 
     /// Returns the name of the file, and its length.
@@ -132,10 +152,7 @@ impl Writer {
     pub(super) fn append(&self, lines: &[u8]) -> Result<(), Failure> {
         let mut state = self.state();
         self.append_to(&mut state, lines).inspect_err(|failure| {
-            if state.failure.is_none() {
-                log::warn!("the journal file {} cannot be written: {failure}", state.name);
-                state.failure = Some(failure.clone());
-            }
+            state.distrust(failure.clone());
             state.copy(lines);
         })
     }
@@ -190,17 +207,13 @@ impl Writer {
             state.is_syncing = true;
             let (file, written) = (Arc::clone(&state.file), state.written);
             drop(state);
-            let result = file.sync();
+            let result = file.sync().and_then(|()| check_name(&*file));
             state = self.state();
             state.is_syncing = false;
             if state.generation == generation {
                 match result {
                     Ok(()) => state.synced = state.synced.max(written),
-                    Err(error) => {
-                        let failure = Failure::io("syncing", &error);
-                        log::warn!("the journal file {} cannot be synced: {failure}", state.name);
-                        state.failure = Some(failure);
-                    }
+                    Err(error) => state.distrust(Failure::io("syncing", &error)),
                 }
             }
             self.sync_ended.notify_all();

@@ -384,4 +384,9 @@ impl File for MemoryFile {
         state.inodes[self.inode].locked_by = None;
         Ok(())
     }
+
+    fn has_name(&self) -> io::Result<bool> {
+        let state = self.step("has_name")?;
+        Ok(state.names.values().any(|inode| *inode == self.inode))
+    }
 }

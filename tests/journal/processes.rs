@@ -182,7 +182,9 @@ fn killed_processes_forget_no_order() {
         charged.len(),
         open.len()
     );
-    // After each outcome is found, the budget equals the service's ledger.
+    // Find out each outcome, also of the changes whose process was killed before the reply. Then the
+    // budget equals the service's ledger.
+    settle_unclaimed(&last);
     let begin = Instant::now();
     while last.unclaimed().iter().any(|listed| listed.outcome.purchase().is_none()) {
         settle_unclaimed(&last);
@@ -205,4 +207,42 @@ fn journal_is_private() {
         let mode = file.unwrap().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+#[test]
+fn current_folder_does_not_matter() {
+    const NAME: &str = "processes::current_folder_does_not_matter";
+    if let Ok(url) = std::env::var(CHILD) {
+        let client = client(&url, Path::new("journal"));
+        let number = client.get_number(request()).expect("in the first folder");
+        std::env::set_current_dir("/").unwrap();
+        drop(client.get_number(request()).expect("in another folder"));
+        number.cancel().unwrap();
+        return;
+    }
+    let (server, folder) = (Server::start(0).unwrap(), Folder::new("journal-relative"));
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", NAME, "--nocapture"])
+        .env(CHILD, server.url())
+        .current_dir(&folder.0)
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    let next = client(&server.url(), &folder.0.join("journal"));
+    assert_eq!(next.unclaimed().len(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn forked_child_inherits_no_lock_of_the_folder() {
+    let (server, folder) = (Server::start(0).unwrap(), Folder::new("journal-fork"));
+    let client = client(&server.url(), &folder.0);
+    drop(client.get_number(request()).unwrap());
+    // A child of a fork has these descriptors, and keeps their locks when its parent has died.
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let open = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let open: Vec<PathBuf> = open.filter(|path| path.starts_with(&folder.0)).collect();
+    assert!(!open.is_empty());
+    assert!(open.iter().all(|path| !path.ends_with("lock")), "{open:?}");
 }

@@ -215,3 +215,37 @@ fn unsent_intent_is_proved_by_a_whole_file_alone() {
         assert!(adopted.iter().all(|records| records.iter().any(is_unknown)));
     }
 }
+
+#[test]
+fn long_ids_of_ended_purchases_read_back() {
+    let ended: Vec<EndedPurchase> = (0..4_096)
+        .map(|intent| {
+            let activation_id = format!("{intent}{}", "\u{1}".repeat(2_000));
+            EndedPurchase { intent, order: Some(EndedOrder { activation_id, order_id: None }) }
+        })
+        .collect();
+    let lines = adoption(&["a".to_owned()], Amount::from_rupees(3), &ended);
+    let decoded = crate::journal::line::decode(&lines);
+    assert_eq!((decoded.bad, decoded.end), (vec![], lines.len()));
+    let mut fold = Fold::default();
+    for text in decoded.texts {
+        fold.read(text, at(0));
+    }
+    assert_eq!(fold.ledger.ended_purchases(), ended);
+    assert_eq!(fold.ledger.spent(), Amount::from_rupees(3));
+    assert!(fold.lines.adopted.contains("a"));
+}
+
+#[test]
+fn number_without_its_intent_is_known_whatever_its_service() {
+    let now = at(5);
+    for service in ["tg", "", "a b&c", "नमस्ते"] {
+        let purchase = Purchase { service: Some(service.to_owned()), ..purchase("77") };
+        let (purchase, codes, earlier_codes) = (Box::new(purchase), Vec::new(), Vec::new());
+        let at = now;
+        let record = Record::Charged { purchase, at, codes, earlier_codes, next_requested: false };
+        let mut fold = Fold::default();
+        fold.read(&record_json::to_json(EntryId(3), &record, None), now);
+        assert!(fold.ledger.is_sold("77"), "{service:?}");
+    }
+}

@@ -1,0 +1,197 @@
+//! Files that know of one purchase twice, that cannot be removed, or that are damaged while others
+//! use the folder.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sastaotp::journal::Disk as _;
+use sastaotp::{Amount, ClientBuilder, ErrorKind, Intent, Resolution};
+use serde_json::json;
+
+use crate::fixture::{Fixture, Process, request};
+use crate::memory_disk::Fault;
+
+const BUDGET: i32 = 500;
+
+fn budget(builder: ClientBuilder) -> ClientBuilder {
+    builder.budget(Amount::from_rupees(BUDGET)).late_booking(Duration::ZERO)
+}
+
+fn start(fixture: &Fixture) -> Process {
+    fixture.try_start(budget).expect("the journal opens")
+}
+
+fn spent(process: &Process) -> Option<Amount> {
+    Amount::from_rupees(BUDGET).checked_sub(process.client.budget_left()?)
+}
+
+/// Loses the reply of a purchase. Returns its intent.
+fn lose(process: &Process) -> Intent {
+    let error = process.client.get_number(request("zz_lost_reply")).unwrap_err();
+    error.intent().unwrap().clone()
+}
+
+#[test]
+fn unknown_intent_of_a_living_process_is_refused() {
+    let fixture = Fixture::new();
+    let (first, second) = (start(&fixture), start(&fixture));
+    let intent = first.client.intend(request("zz_html")).unwrap();
+    first.client.buy(intent.clone()).unwrap_err();
+    // Long enough for the history to prove that nothing was bought.
+    fixture.clock.advance(Duration::from_secs(3600));
+    let error = second.client.buy(intent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadySent, "{error}");
+}
+
+#[test]
+fn answer_survives_the_end_of_the_buyer() {
+    let fixture = Fixture::new();
+    let (first, second) = (start(&fixture), start(&fixture));
+    let intent = lose(&first);
+    let id = fixture.charged().remove(0);
+    second.client.reconcile(&intent).unwrap();
+    second.client.resolve(&intent, Resolution::Made(id.clone())).unwrap();
+    let number = second.client.activation(&id).unwrap();
+    fixture.control("sms", json!({"id": id, "code": "4711"}));
+    number.wait_for_code(Duration::from_secs(60)).unwrap();
+    first.kill();
+    assert_eq!(second.listed(), (vec![], 0), "a handle holds it");
+    assert_eq!(spent(&second), Some(fixture.spent()), "the buyer's budget pays");
+    drop(number);
+    assert_eq!(second.listed(), (vec![id.clone()], 0));
+    second.kill();
+    let third = start(&fixture);
+    assert_eq!(third.listed(), (vec![id.clone()], 0));
+    assert_eq!(third.client.activation(&id).unwrap().codes()[0].code, "4711");
+}
+
+#[test]
+fn dead_files_list_their_purchase_once() {
+    // The second process only looks, or finds the order too.
+    for is_answered in [false, true] {
+        let fixture = Fixture::new();
+        let (first, second) = (start(&fixture), start(&fixture));
+        let intent = lose(&first);
+        let id = fixture.charged().remove(0);
+        second.client.reconcile(&intent).unwrap();
+        if is_answered {
+            second.client.resolve(&intent, Resolution::Made(id.clone())).unwrap();
+        }
+        first.kill();
+        second.kill();
+        let third = start(&fixture);
+        let expected = if is_answered { (vec![id.clone()], 0) } else { (vec![], 1) };
+        assert_eq!(third.listed(), expected);
+        third.client.resolve(&intent, Resolution::Made(id.clone())).unwrap();
+        third.client.activation(&id).unwrap().cancel().unwrap();
+        assert_eq!((third.listed(), spent(&third)), ((vec![], 0), Some(Amount::ZERO)));
+    }
+}
+
+#[test]
+fn search_of_a_dead_process_leaves_nothing() {
+    let fixture = Fixture::new();
+    let (first, second) = (start(&fixture), start(&fixture));
+    let intent = lose(&first);
+    second.client.reconcile(&intent).unwrap();
+    second.kill();
+    assert_eq!(first.listed(), (vec![], 1));
+    first.client.resolve(&intent, Resolution::NotMade).unwrap();
+    assert_eq!((first.listed(), spent(&first)), ((vec![], 0), Some(Amount::ZERO)));
+}
+
+#[test]
+fn copy_that_cannot_be_removed_does_not_count() {
+    for skipped in 0..14 {
+        let fixture = Fixture::new();
+        let process = start(&fixture);
+        let number = process.buy("zz_never");
+        let fail = |skipped, count, operation| {
+            let from = fixture.machine.operations().len() + skipped;
+            fixture.machine.fail(Fault { from, count, operation, errno: 5, is_short: false });
+        };
+        fail(0, 1_000, "sync");
+        process.client.get_number(request("zz_never")).unwrap_err();
+        fixture.machine.clear_faults();
+        // The file that takes its place fails, and so does its removal.
+        fail(skipped, 4, "");
+        let _ = process.client.get_number(request("zz_never"));
+        fixture.machine.clear_faults();
+        let _last = process.buy("zz_never");
+        assert_eq!(process.listed(), (vec![], 0), "{skipped}: handles hold them");
+        assert_eq!(spent(&process), Some(fixture.spent()), "{skipped}");
+        drop(number);
+    }
+}
+
+#[test]
+fn damaged_file_is_kept_after_a_look() {
+    let fixture = Fixture::new();
+    let (first, second) = (start(&fixture), start(&fixture));
+    let id = first.buy("zz_never").id().to_owned();
+    first.kill();
+    let is_journal = |(path, _): &(PathBuf, Vec<u8>)| path.extension().is_some();
+    let journals = fixture.machine.files().into_iter().filter(is_journal);
+    let (path, mut contents) = journals.max_by_key(|(_, contents)| contents.len()).unwrap();
+    let second_line = contents.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    contents[second_line] ^= 1;
+    fixture.machine.set_contents(&path, contents);
+    for _ in 0..2 {
+        assert_eq!(second.listed(), (vec![id.clone()], 0));
+    }
+    second.buy("zz_never");
+    let names = fixture.machine.files().into_iter().map(|(path, _)| path);
+    assert!(names.into_iter().any(|path| path.to_string_lossy().ends_with(".damaged")));
+}
+
+#[test]
+fn removed_files_are_made_again() {
+    // The lock alone, the journals alone, or all.
+    for endings in [&["lock"][..], &["journal"], &["lock", "journal"]] {
+        let fixture = Fixture::new();
+        let process = start(&fixture);
+        let first = process.buy("zz_never").id().to_owned();
+        let cleaner = fixture.machine.process(7);
+        for (path, _) in fixture.machine.files() {
+            if endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)) {
+                cleaner.unlink(&path).unwrap();
+            }
+        }
+        // Its number is not handed over before it is in a file that the next process finds.
+        let second = process.buy("zz_never").id().to_owned();
+        fixture.machine.lose_power(0);
+        assert_eq!(start(&fixture).listed(), (vec![first, second], 0), "{endings:?}");
+    }
+}
+
+#[test]
+fn handle_of_an_own_number_needs_no_lock() {
+    let fixture = Fixture::new();
+    let process = start(&fixture);
+    let number = process.buy("zz_never");
+    let before = fixture.machine.operations().len();
+    process.client.activation(number.id()).unwrap().get_status().unwrap();
+    assert_eq!(fixture.machine.operations()[before..], [""; 0]);
+}
+
+#[test]
+fn file_that_a_looker_locks_counts_once() {
+    let fixture = Fixture::new();
+    let (first, second, looker) = (start(&fixture), start(&fixture), start(&fixture));
+    let number = first.buy("zz_ok");
+    number.wait_for_code(Duration::from_secs(60)).unwrap();
+    number.complete().unwrap();
+    first.kill();
+    // The second process adopts the file, and removes it at its next purchase. The looker finds its
+    // owner dead, and locks it.
+    second.client.unclaimed();
+    looker.client.unclaimed();
+    second.kill();
+    let third = start(&fixture);
+    for process in [&third, &looker, &third] {
+        assert_eq!(spent(process), Some(fixture.spent()));
+    }
+    looker.kill();
+    third.kill();
+    assert_eq!(spent(&start(&fixture)), Some(fixture.spent()));
+}
