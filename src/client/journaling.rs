@@ -467,15 +467,15 @@ fn adopt_into(
     };
     let mut names: Vec<String> =
         dead.iter().filter(|name| !is_copied_by(name, false)).cloned().collect();
-    // Their copies include these files. One of them can still exist, and a living process that
-    // looked at it can hold its lock.
+    // Their copies include these files. One of them can still exist, and seem to have an owner: a
+    // forked child keeps the locks of its parent.
     let included = names.iter().filter_map(|name| journal.files.get(name));
     let included: BTreeSet<&String> = included.flat_map(|fold| &fold.lines.adopted).collect();
     let included = included.into_iter().filter(|name| journal.files.contains_key(*name));
     let included: Vec<String> = included.filter(|name| !names.contains(name)).cloned().collect();
     names.extend(included);
     let mut copies: BTreeMap<EntryId, (&String, Vec<Record>)> = BTreeMap::new();
-    let mut copied: HashMap<u64, EntryId> = HashMap::new();
+    let mut by_intent: HashMap<u64, EntryId> = HashMap::new();
     let (mut spent, mut ended) = (Amount::ZERO, Vec::new());
     let mut next = ledger.next_entry();
     for name in &names {
@@ -485,23 +485,20 @@ fn adopt_into(
         for records in fold.records_to_adopt(boot_id, now) {
             let Some(Record::Intent { intent, .. }) = records.first() else { continue };
             // Another file, or this ledger, can have what its caller knew or found out.
-            let known = match copied.get(&intent.id()) {
+            let known = match by_intent.get(&intent.id()) {
                 Some(id) => copies.get(id).map(|(_, records)| (*id, records.clone())),
                 None => ledger.records_of(intent),
             };
-            let (id, records) = match known {
-                Some((id, known)) => match merge(&known, &records) {
-                    Some(merged) => (id, merged),
-                    None => continue,
-                },
-                None => {
-                    let id = next;
-                    next = EntryId(next.0 + 1);
-                    (id, records)
-                }
+            let (id, records) = if let Some((id, known)) = known {
+                let Some(merged) = merge(&known, &records) else { continue };
+                (id, merged)
+            } else {
+                let id = next;
+                next = EntryId(next.0 + 1);
+                (id, records)
             };
             if let Some(Record::Intent { intent, .. }) = records.first() {
-                copied.insert(intent.id(), id);
+                by_intent.insert(intent.id(), id);
             }
             copies.insert(id, (name, records));
         }

@@ -175,23 +175,24 @@ fn handle_of_an_own_number_needs_no_lock() {
 }
 
 #[test]
-fn file_that_a_looker_locks_counts_once() {
+fn locked_file_whose_adopter_died_counts_once() {
     let fixture = Fixture::new();
-    let (first, second, looker) = (start(&fixture), start(&fixture), start(&fixture));
+    let (first, second) = (start(&fixture), start(&fixture));
     let number = first.buy("zz_ok");
     number.wait_for_code(Duration::from_secs(60)).unwrap();
     number.complete().unwrap();
+    let is_first = |path: &PathBuf| path.to_string_lossy().contains(&format!("-{}-", first.id));
+    let file = fixture.machine.files().into_iter().map(|(path, _)| path).find(is_first).unwrap();
     first.kill();
-    // The second process adopts the file, and removes it at its next purchase. The looker finds its
-    // owner dead, and locks it.
+    // It adopts the file, and removes it at its next purchase.
     second.client.unclaimed();
-    looker.client.unclaimed();
     second.kill();
+    // A forked child keeps the lock.
+    let child = fixture.machine.process(7).open(&file, false).unwrap();
+    assert!(child.try_own(0).unwrap());
     let third = start(&fixture);
-    for process in [&third, &looker, &third] {
-        assert_eq!(spent(process), Some(fixture.spent()));
-    }
-    looker.kill();
+    assert_eq!(spent(&third), Some(fixture.spent()));
     third.kill();
+    drop(child);
     assert_eq!(spent(&start(&fixture)), Some(fixture.spent()));
 }

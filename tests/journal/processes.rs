@@ -182,8 +182,8 @@ fn killed_processes_forget_no_order() {
         charged.len(),
         open.len()
     );
-    // Find out each outcome, also of the changes whose process was killed before the reply. Then the
-    // budget equals the service's ledger.
+    // Find out each outcome, also of the changes whose process was killed before the reply. Then
+    // the budget equals the service's ledger.
     settle_unclaimed(&last);
     let begin = Instant::now();
     while last.unclaimed().iter().any(|listed| listed.outcome.purchase().is_none()) {
