@@ -1017,7 +1017,8 @@ impl Ledger {
             // the age of an adopted one counts from its adoption, unless that is a day too low.
             let is_old = now.wall.duration_since(at.wall).is_ok_and(|age| age > ADOPTED_LIFE);
             let since = adopted_at.filter(|_| !is_old).unwrap_or(at.monotonic);
-            now.monotonic.saturating_sub(since) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
+            now.monotonic.saturating_sub(since)
+                > life.unwrap_or(ORDER_LIFE).saturating_add(AFTER_EXPIRY)
         };
         let mut past = Vec::new();
         let can_end = |entry: &Entry| entry.needs_records() && entry.holders == 0;
@@ -1026,7 +1027,7 @@ impl Ledger {
             match &entry.state {
                 State::NotBought(_)
                     if answered.is_some_and(|lost| {
-                        let life = ORDER_LIFE + self.late_booking(entry);
+                        let life = ORDER_LIFE.saturating_add(self.late_booking(entry));
                         is_past(&lost.at, Some(life), entry.adopted_at)
                     }) =>
                 {
@@ -1041,7 +1042,7 @@ impl Ledger {
                 State::Unknown(lost)
                     if is_past(
                         &lost.at,
-                        Some(ORDER_LIFE + self.late_booking(entry)),
+                        Some(ORDER_LIFE.saturating_add(self.late_booking(entry))),
                         entry.adopted_at,
                     ) =>
                 {
