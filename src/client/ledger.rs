@@ -1034,7 +1034,8 @@ impl Ledger {
             // of an adopted purchase counts from the adoption, unless it is older than a day.
             let is_old = now.wall.duration_since(at.wall).is_ok_and(|age| age > ADOPTED_LIFE);
             let since = adopted_at.filter(|_| !is_old).unwrap_or(at.monotonic);
-            now.monotonic.saturating_sub(since) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
+            now.monotonic.saturating_sub(since)
+                > life.unwrap_or(ORDER_LIFE).saturating_add(AFTER_EXPIRY)
         };
         let mut past = Vec::new();
         for (id, entry) in self.changeable().filter(|(_, entry)| entry.holders == 0) {
@@ -1042,7 +1043,7 @@ impl Ledger {
             match &entry.state {
                 State::NotBought(_)
                     if answered.is_some_and(|lost| {
-                        let life = ORDER_LIFE + self.late_booking(entry);
+                        let life = ORDER_LIFE.saturating_add(self.late_booking(entry));
                         is_past(&lost.at, Some(life), entry.adopted_at)
                     }) =>
                 {
@@ -1057,7 +1058,7 @@ impl Ledger {
                 State::Unknown(lost)
                     if is_past(
                         &lost.at,
-                        Some(ORDER_LIFE + self.late_booking(entry)),
+                        Some(ORDER_LIFE.saturating_add(self.late_booking(entry))),
                         entry.adopted_at,
                     ) =>
                 {

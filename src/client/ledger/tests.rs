@@ -191,6 +191,16 @@ fn purchase_long_past_its_expiry_leaves_the_list() {
 }
 
 #[test]
+fn endless_life_is_no_failure() {
+    let mut ledger = ledger();
+    let entry = ledger.reserve(OwnerId(1), &intent(1, 20)).unwrap();
+    let endless = Purchase { expires_in: Some(Duration::MAX), ..purchase("77", Some(10)) };
+    ledger.charged(entry, &endless, at(0));
+    ledger.abandoned(entry);
+    assert_eq!(ledger.unclaimed(at(1_000_000)).len(), 1);
+}
+
+#[test]
 fn order_that_is_returned_twice_counts_once() {
     for (order_ids, expected) in [(["7", "7"], 82), (["7", "8"], 64)] {
         let mut ledger = ledger();
