@@ -125,7 +125,7 @@ impl Model<'_> {
             Some((at, Outcome::Reply { body, .. })) => {
                 *at <= call.at
                     && exchange.id.as_deref() == Some(id)
-                    && body.contains("STATUS_CANCEL")
+                    && (body.contains("STATUS_CANCEL") || body.contains("NO_ACTIVATION"))
             }
             _ => false,
         };
