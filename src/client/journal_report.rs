@@ -9,7 +9,7 @@ use super::journal_purchase::JournalPurchase;
 use super::ledger::Fold;
 use crate::Amount;
 use crate::clock::Moment;
-use crate::journal::{is_journal, line};
+use crate::journal::{is_damaged_journal, is_journal, line};
 
 /// A file of a journal.
 #[derive(Debug)]
@@ -43,7 +43,8 @@ pub fn read_journal(folder: &Path) -> io::Result<Vec<JournalFile>> {
             paths.push(path);
         }
     }
-    paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_journal));
+    let is_shown = |name: &str| is_journal(name) || is_damaged_journal(name);
+    paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_shown));
     paths.sort();
     paths.into_iter().map(read_file).collect()
 }

@@ -116,6 +116,11 @@ pub(crate) fn is_journal(name: &str) -> bool {
     name.ends_with(EXTENSION)
 }
 
+/// Whether a file of this name is a damaged journal that was adopted.
+pub(crate) fn is_damaged_journal(name: &str) -> bool {
+    name.strip_suffix(DAMAGED).is_some_and(is_journal)
+}
+
 impl Header {
     /// Reads the first line; `None` if it is another line. The error states why the file cannot be
     /// read.

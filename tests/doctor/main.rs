@@ -574,7 +574,13 @@ fn a_journal_is_printed_and_checked() {
     std::fs::write(&file, contents).unwrap();
     let (code, shown) = doctor(&folder);
     assert!(code == 1 && shown.contains("the line at byte 0 is damaged"), "{shown}");
+    // Also after its purchases were adopted.
+    std::fs::rename(&file, file.with_extension("journal.damaged")).unwrap();
+    let (code, shown) = doctor(&folder);
+    assert!(code == 1 && shown.contains("the line at byte 0 is damaged"), "{shown}");
     let (code, shown) = doctor(&fixture.captures);
     assert_eq!(code, 2, "{shown}");
+    let (code, shown) = doctor(Path::new("--help"));
+    assert!(code == 0 && shown.contains("journal FOLDER"), "{shown}");
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -91,6 +91,7 @@ pub(crate) fn read(
         return read_options(arguments, environment);
     }
     match (arguments.next(), arguments.next()) {
+        (Some(option), None) if matches!(&*option, "--help" | "-h") => Ok(Action::Print(HELP)),
         (Some(folder), None) => Ok(Action::Journal(PathBuf::from(folder))),
         _ => Err("journal needs a folder: sastaotp-doctor journal FOLDER".to_owned()),
     }
