@@ -1,7 +1,7 @@
 //! `EndedPurchases`: what the ledger keeps of purchases that ended, after it drops them. Their
 //! intents are not sent again, and their orders are not those of other purchases.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ pub(super) struct EndedOrder {
 pub(super) struct EndedPurchases {
     purchases: VecDeque<EndedPurchase>,
     intents: HashSet<u64>,
+    /// How many of the purchases bought each activation id: the service can sell an id twice.
+    activations: HashMap<String, usize>,
 }
 
 impl EndedPurchases {
@@ -39,11 +41,22 @@ impl EndedPurchases {
         if !self.intents.insert(purchase.intent) {
             return;
         }
+        if let Some(order) = &purchase.order {
+            *self.activations.entry(order.activation_id.clone()).or_default() += 1;
+        }
         self.purchases.push_back(purchase);
         while self.purchases.len() > MAX_ENDED
             && let Some(oldest) = self.purchases.pop_front()
         {
             self.intents.remove(&oldest.intent);
+            if let Some(order) = &oldest.order
+                && let Some(count) = self.activations.get_mut(&order.activation_id)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.activations.remove(&order.activation_id);
+                }
+            }
         }
     }
 
@@ -53,7 +66,7 @@ impl EndedPurchases {
 
     /// Whether one of the purchases bought an order with this activation id.
     pub(super) fn has_activation(&self, id: &str) -> bool {
-        self.orders().any(|order| order.activation_id == id)
+        self.activations.contains_key(id)
     }
 
     /// Whether one of the purchases bought this order. The service can sell an activation id twice.
