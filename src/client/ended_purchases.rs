@@ -1,7 +1,7 @@
 //! `EndedPurchases`: the ids of purchases that ended and that the ledger dropped. Their intents are
 //! not sent again, and their orders are no candidates of other purchases.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 
@@ -48,6 +48,8 @@ pub(super) fn newest(mut purchases: Vec<EndedPurchase>) -> Vec<EndedPurchase> {
 pub(super) struct EndedPurchases {
     purchases: VecDeque<EndedPurchase>,
     intents: HashSet<u64>,
+    /// How many of the purchases bought each activation id: the service can sell an id twice.
+    activations: HashMap<String, usize>,
 }
 
 impl EndedPurchases {
@@ -55,11 +57,22 @@ impl EndedPurchases {
         if !self.intents.insert(purchase.intent) {
             return;
         }
+        if let Some(order) = &purchase.order {
+            *self.activations.entry(order.activation_id.clone()).or_default() += 1;
+        }
         self.purchases.push_back(purchase);
         while self.purchases.len() > MAX_ENDED
             && let Some(oldest) = self.purchases.pop_front()
         {
             self.intents.remove(&oldest.intent);
+            if let Some(order) = &oldest.order
+                && let Some(count) = self.activations.get_mut(&order.activation_id)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.activations.remove(&order.activation_id);
+                }
+            }
         }
     }
 
@@ -69,7 +82,7 @@ impl EndedPurchases {
 
     /// Whether one of the purchases bought an order with this activation id.
     pub(super) fn has_activation(&self, id: &str) -> bool {
-        self.orders().any(|order| order.activation_id == id)
+        self.activations.contains_key(id)
     }
 
     /// Whether one of the purchases bought this order. The service can sell an activation id twice.

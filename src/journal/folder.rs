@@ -362,7 +362,9 @@ impl Exclusive<'_> {
                 }
             }
         }
-        if let Err(error) = settings.disk.sync_folder(folder) {
+        if settings.syncs()
+            && let Err(error) = settings.disk.sync_folder(folder)
+        {
             log::warn!("{}", failed("syncing", folder, &error));
         }
         Ok(())

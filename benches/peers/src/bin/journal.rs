@@ -5,15 +5,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use std::{env, fs, io, thread};
 
 use peers::{cpu_micros, report, status};
-use sastaotp::clock::{Clock, ManualClock};
+use sastaotp::clock::ManualClock;
 use sastaotp::journal::{Disk, Durability, File, SystemDisk};
-use sastaotp::sandbox::MemoryTransport;
+use sastaotp::transport::{Cause, Phase, Reply, Request, Transport, TransportError};
 use sastaotp::{Activation, Amount, Client, ClientBuilder, NumberRequest};
+use serde_json::json;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 /// How long a wait for a code may take, on the clock of the service.
@@ -28,7 +29,7 @@ fn main() {
         "buy" => {
             let builder = match arguments.get(5) {
                 Some(url) => Client::builder().api_key(KEY).base_url(url),
-                None => in_memory().0,
+                None => in_memory(Arc::default()),
             };
             let builder = match arguments[2].as_str() {
                 "none" => builder,
@@ -39,12 +40,13 @@ fn main() {
             buy(&builder.build().expect("a client"), &syncs, number(3), number(4));
         }
         "order" => {
-            let (builder, service) = in_memory();
+            let service = Arc::new(Service { sends_codes: true, ..Service::default() });
+            let builder = in_memory(Arc::clone(&service));
             let client = syncs.count(builder, folder, Durability::Power).build();
             order(&client.expect("a client"), &service, &syncs, number(2));
         }
         "adopt" => {
-            let builder = syncs.count(in_memory().0, folder, Durability::Power);
+            let builder = syncs.count(in_memory(Arc::default()), folder, Durability::Power);
             let start = Instant::now();
             let client = builder.build().expect("a client");
             let took = start.elapsed();
@@ -55,26 +57,22 @@ fn main() {
             ]);
         }
         "settle" => {
-            let client = in_memory().0.journal(folder).durability(Durability::Process).build();
-            settle(&client.expect("a client"), folder, number(2));
+            let builder = in_memory(Arc::default());
+            let builder = syncs.count(builder, folder, Durability::Process);
+            settle(&builder.build().expect("a client"), folder, number(2));
         }
         other => panic!("unknown command {other}: see the first lines of this file"),
     }
 }
 
-/// Returns a client of a new service in this process, and the service.
-fn in_memory() -> (ClientBuilder, MemoryTransport) {
+/// Returns a client of a service in this process, whose waits take no time.
+fn in_memory(service: Arc<Service>) -> ClientBuilder {
     let start = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let clock = Arc::new(ManualClock::new(start)) as Arc<dyn Clock>;
-    let service = MemoryTransport::new(Arc::clone(&clock));
-    service.control(KEY, "seed", r#"{"wallet":"10000000.00"}"#).expect("a wallet");
-    let builder = Client::builder().api_key(KEY).clock(clock).transport(Arc::new(service.clone()));
-    (builder, service)
+    Client::builder().api_key(KEY).clock(Arc::new(ManualClock::new(start))).transport(service)
 }
 
-/// Buys a number of a service. The sandbox sends a code to those of `zz_ok` alone.
-fn purchase(client: &Client, service: &str) -> Activation {
-    let request = NumberRequest::new(service).country("22").max_price(Amount::from_rupees(100));
+fn purchase(client: &Client) -> Activation {
+    let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(100));
     client.get_number(request).expect("a number")
 }
 
@@ -82,7 +80,7 @@ fn buy(client: &Client, syncs: &Syncs, threads: u32, count: u32) {
     let buy = |count: u32| {
         thread::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|| (0..count).for_each(|_| drop(purchase(client, "zz_never"))));
+                scope.spawn(|| (0..count).for_each(|_| drop(purchase(client))));
             }
         });
     };
@@ -100,11 +98,11 @@ fn buy(client: &Client, syncs: &Syncs, threads: u32, count: u32) {
 }
 
 /// Reports the highest number of syncs of each step of an order.
-fn order(client: &Client, service: &MemoryTransport, syncs: &Syncs, count: u32) {
+fn order(client: &Client, service: &Service, syncs: &Syncs, count: u32) {
     let (mut buying, mut waiting, mut completing) = (0, 0, 0);
     for _ in 0..count {
         let start = syncs.read();
-        let number = purchase(client, "zz_ok");
+        let number = purchase(client);
         let bought = syncs.read();
         number.wait_for_code(CODE_TIME).expect("a code");
         let waited = syncs.read();
@@ -113,22 +111,22 @@ fn order(client: &Client, service: &MemoryTransport, syncs: &Syncs, count: u32) 
         waiting = waiting.max(waited - bought);
         completing = completing.max(syncs.read() - waited);
     }
-    let polls = service.sent().iter().filter(|request| request.action == "getStatus").count();
+    let polls = service.polls.load(Ordering::Relaxed);
     report(&[
         ("buying", &buying),
         ("waiting", &waiting),
         ("completing", &completing),
-        ("polls", &(polls as f64 / f64::from(count))),
+        ("polls", &(f64::from(polls) / f64::from(count))),
     ]);
 }
 
 /// Reports the largest size of the journal's files that is seen, and their size at the end.
 fn settle(client: &Client, folder: &Path, count: u32) {
-    let _open = purchase(client, "zz_never");
+    let _open = purchase(client);
     let (mut size, mut largest) = (0, 0);
     let start = Instant::now();
     for nth in 1..=count {
-        purchase(client, "zz_never").cancel().expect("a cancelled order");
+        purchase(client).cancel().expect("a cancelled order");
         if nth % 100 == 0 || nth == count {
             size = size_of(folder);
             largest = largest.max(size);
@@ -150,6 +148,60 @@ fn size_of(folder: &Path) -> u64 {
         found => found.len(),
     };
     entries.map(size).sum()
+}
+
+/// A service in this process, with replies of the usual length. It sells any number of orders.
+#[derive(Debug, Default)]
+struct Service {
+    sold: AtomicU32,
+    polls: AtomicU32,
+    /// Whether every second poll returns a code.
+    sends_codes: bool,
+}
+
+impl Transport for Service {
+    fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
+        if !request.latch.try_send() {
+            return Err(TransportError::new(Cause::Cancelled, Phase::Connect, false, "cancelled"));
+        }
+        let has = |parameter| request.query.split('&').any(|found| found == parameter);
+        let text = if has("action=getNumber") {
+            self.sell()
+        } else if has("action=getStatus") {
+            let polls = self.polls.fetch_add(1, Ordering::Relaxed);
+            let has_code = self.sends_codes && polls % 2 == 1;
+            if has_code { "STATUS_OK:123456" } else { "STATUS_WAIT_CODE" }.to_owned()
+        } else if has("action=setStatus") {
+            if has("status=6") { "ACCESS_ACTIVATION" } else { "ACCESS_CANCEL" }.to_owned()
+        } else {
+            r#"{"status":"OK","orders":[],"total":0}"#.to_owned()
+        };
+        Ok(Reply { status: 200, framed: true, body: text.into_bytes(), ..Reply::default() })
+    }
+}
+
+impl Service {
+    fn sell(&self) -> String {
+        let sold = self.sold.fetch_add(1, Ordering::Relaxed);
+        let phone = format!("91{}", 9_198_000_000 + u64::from(sold));
+        json!({
+            "activation_id": (38_000_000 + sold).to_string(),
+            "can_get_another_sms": false,
+            "country": "India",
+            "country_code": "22",
+            "expires_in": 1200,
+            "multi_sms": false,
+            "note": null,
+            "number": phone,
+            "order_id": 1_000 + sold,
+            "phone_number": phone,
+            "price": 10.0,
+            "service": "Telegram",
+            "service_code": "tg",
+            "status": "OK",
+        })
+        .to_string()
+    }
 }
 
 /// Counts the syncs of files and folders.
