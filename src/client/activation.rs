@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::core::Client;
+use super::history::History;
 use super::live_activations::LiveActivation;
 use super::orders::OrderQuery;
 use super::read::Answer;
@@ -348,17 +349,28 @@ impl Activation {
         Some(ending)
     }
 
-    /// Returns the status of the order in the newest hundred orders.
+    /// Returns the status of the order in the history, which is read back to its order id; without
+    /// one only the newest hundred orders are read.
     fn listed_status(&self, deadline: Duration) -> Option<OrderStatus> {
         let deadline = deadline.min(self.client.now().monotonic.saturating_add(LOOK_UP));
-        let page = self.client.order_page(&OrderQuery::default(), deadline).ok()?;
         let own = self.purchase().and_then(|purchase| purchase.order_id.as_ref());
         let is_this = |order: &Order| {
             let is_other =
                 own.is_some() && order.order_id.is_some() && own != order.order_id.as_ref();
             order.activation_id.as_deref() == Some(self.id()) && !is_other
         };
-        page.orders.into_iter().find(is_this)?.status
+        let mut history = History::new(own.and_then(|id| id.parse().ok()));
+        for number in 1.. {
+            let query = OrderQuery { page: number, ..OrderQuery::default() };
+            let page = self.client.order_page(&query, deadline).ok()?;
+            if let Some(order) = page.orders.iter().find(|order| is_this(order)) {
+                return order.status.clone();
+            }
+            if !history.add(page) {
+                break;
+            }
+        }
+        None
     }
 
     /// Looks for the refund of an ended order in the history and returns a hint about it.

@@ -1037,7 +1037,7 @@ impl Ledger {
             now.monotonic.saturating_sub(since)
                 > life.unwrap_or(ORDER_LIFE).saturating_add(AFTER_EXPIRY)
         };
-        let mut past = Vec::new();
+        let (mut past, mut final_ends) = (Vec::new(), Vec::new());
         for (id, entry) in self.changeable().filter(|(_, entry)| entry.holders == 0) {
             let answered = entry.before_answer.as_ref();
             match &entry.state {
@@ -1049,10 +1049,16 @@ impl Ledger {
                 {
                     past.push((id, Record::Lapsed));
                 }
-                State::Bought { purchase, at, .. }
+                State::Bought { purchase, at, closed: None, .. }
                     if is_past(at, purchase.expires_in, entry.adopted_at) =>
                 {
                     past.push((id, Record::Settled(Closed::Over)));
+                }
+                // A history that shows its refund later would be read by now.
+                State::Bought { at, closed: Some(_), .. }
+                    if now.wall.duration_since(at.wall).is_ok_and(|age| age > ADOPTED_LIFE) =>
+                {
+                    final_ends.push(id);
                 }
                 // Late booking, then the life of the order.
                 State::Unknown(lost)
@@ -1076,6 +1082,9 @@ impl Ledger {
                 );
             }
             self.write(id, record);
+        }
+        for id in final_ends {
+            self.changeable.remove(&id);
         }
     }
 
@@ -1282,7 +1291,7 @@ impl Ledger {
         if self.purchases.len() < MAX_PURCHASES {
             return;
         }
-        let ended = self.purchases.iter().filter(|(_, entry)| !entry.needs_records());
+        let ended = self.purchases.iter().filter(|(_, entry)| entry.is_settled());
         // A quarter at once, so that not each purchase searches them all.
         let ended: Vec<EntryId> = ended
             .filter(|(_, entry)| entry.holders == 0)
@@ -1300,6 +1309,7 @@ impl Ledger {
             {
                 self.by_activation.remove(&*purchase.activation_id);
             }
+            self.changeable.remove(&id);
         }
     }
 
@@ -1359,7 +1369,7 @@ impl Ledger {
     /// Returns the newest purchases that have ended, oldest first.
     pub(super) fn ended_purchases(&self) -> Vec<EndedPurchase> {
         let ended = self.purchases.iter().filter(|(id, entry)| {
-            !entry.needs_records() && self.by_intent.get(&entry.intent.id()) == Some(id)
+            !self.changeable.contains(id) && self.by_intent.get(&entry.intent.id()) == Some(id)
         });
         self.ended.with_later(ended.map(|(_, entry)| entry.ended()))
     }
@@ -1584,11 +1594,15 @@ impl Entry {
         self.custody == Custody::Lease
     }
 
-    /// Whether the purchase can still change: it is not settled, or its caller can correct the
-    /// answer that it was not made.
+    /// Whether the purchase can still change: it is not settled, its caller can correct the answer
+    /// that it was not made, or the history can show that its ended order was refunded.
     fn needs_records(&self) -> bool {
-        let is_answered = matches!(self.state, State::NotBought(_)) && self.before_answer.is_some();
-        !self.is_settled() || is_answered
+        let can_change = match &self.state {
+            State::NotBought(_) => self.before_answer.is_some(),
+            State::Bought { closed: Some(Closed::Over), .. } => self.codes.is_empty(),
+            _ => false,
+        };
+        can_change || !self.is_settled()
     }
 
     /// Returns the ids that the ledger keeps of the purchase after its end.

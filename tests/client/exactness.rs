@@ -296,3 +296,17 @@ fn random_calls_keep_budget_and_list_exact() {
         assert_eq!(fixture.client.budget_left(), Some(left), "{round}: {orders}: {log:?}");
     }
 }
+
+#[test]
+fn refund_is_found_on_a_later_page_of_the_history() {
+    let fixture = with_budget(500);
+    let number = fixture.buy("zz_never");
+    let other = fixture.another_client();
+    for _ in 0..120 {
+        other.get_number(request("zz_never")).unwrap().cancel().unwrap();
+    }
+    fixture.control("provider_cancel", &json!({"id": number.id()}).to_string());
+    let error = number.complete_without_code().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyFinished, "{error}");
+    assert_exact(&fixture, 500, "the order is on the second page");
+}

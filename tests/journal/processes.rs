@@ -10,7 +10,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Amount, Client, NumberRequest, OnTooEarly, Resolution, UnclaimedOutcome};
+use sastaotp::{
+    Amount, Client, NumberRequest, OnTooEarly, OrderQuery, Resolution, UnclaimedOutcome,
+};
 use serde_json::Value;
 
 /// Set for a child process: the address of the sandbox and the folder of the journal.
@@ -182,9 +184,10 @@ fn killed_processes_forget_no_order() {
         charged.len(),
         open.len()
     );
-    // Find out each outcome, also of the changes whose process was killed before the reply. Then
-    // the budget equals the service's ledger.
+    // Find out each outcome, also of the changes whose process was killed before the reply: the
+    // history shows their refunds. Then the budget equals the service's ledger.
     settle_unclaimed(&last);
+    assert!(last.orders(OrderQuery::default()).all(|order| order.is_ok()));
     let begin = Instant::now();
     while last.unclaimed().iter().any(|listed| listed.outcome.purchase().is_none()) {
         settle_unclaimed(&last);

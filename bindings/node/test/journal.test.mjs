@@ -272,7 +272,8 @@ test('killed programs forget no order', async (context) => {
     if ((await last.unclaimed()).length > 0) await settleUnclaimed(last)
   }
   assert.deepEqual(await last.unclaimed(), [])
-  for await (const order of last.orders({ status: 'pending' })) assert.fail(order.activationId)
+  // The history shows how each order ended, also if a program was killed before the reply.
+  for await (const order of last.orders()) assert.notEqual(order.status, 'pending')
   const { spent } = await sandbox.control(apiKey, 'ledger')
   const { budgetLeft } = await last.budgetLeft()
   assert.equal(budgetLeft, OPTIONS.budget - Number(spent))
