@@ -283,6 +283,7 @@ impl Ledger {
             && let Some(oldest) = self.made.pop_front()
         {
             self.made_ids.remove(&oldest);
+            self.leases.remove(&oldest);
         }
     }
 
