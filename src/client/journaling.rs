@@ -320,8 +320,8 @@ impl Account {
     }
 
     /// Locks the journal's folder, reads the files of other processes, and adopts those of dead
-    /// ones, without waiting for the disk. Returns the lock; `None` if there is no journal. Waits at
-    /// most `longest` for another thread or process.
+    /// ones, without waiting for the disk. Returns the lock; `None` if there is no journal. Waits
+    /// at most `longest` for another thread or process.
     pub(super) fn read_other_files(
         &self,
         longest: Duration,
@@ -333,7 +333,7 @@ impl Account {
         let adopted = {
             let mut ledger = self.ledger();
             let dead = read_files(&mut ledger, files, now);
-            adopt(&mut ledger, dead, journal.boot_id().as_deref(), now)?
+            adopt(&mut ledger, &dead, journal.boot_id().as_deref(), now)?
         };
         exclusive.replaced(adopted);
         Ok(Some(exclusive))
@@ -437,7 +437,7 @@ fn read_files(ledger: &mut Ledger, files: Vec<OtherFile>, now: Moment) -> Vec<St
 /// their files.
 fn adopt(
     ledger: &mut Ledger,
-    dead: Vec<String>,
+    dead: &[String],
     boot_id: Option<&str>,
     now: Moment,
 ) -> Result<Vec<String>, Failure> {
@@ -450,7 +450,7 @@ fn adopt(
 fn adopt_into(
     ledger: &mut Ledger,
     journal: &mut LedgerJournal,
-    dead: Vec<String>,
+    dead: &[String],
     boot_id: Option<&str>,
     now: Moment,
 ) -> Result<Vec<String>, Failure> {
@@ -462,7 +462,7 @@ fn adopt_into(
     let names: Vec<String> =
         dead.iter().filter(|name| !is_copied_by(name, false)).cloned().collect();
     let mut copies: BTreeMap<EntryId, (&String, Vec<Record>)> = BTreeMap::new();
-    let mut copied: HashMap<u64, EntryId> = HashMap::new();
+    let mut by_intent: HashMap<u64, EntryId> = HashMap::new();
     let (mut spent, mut ended) = (Amount::ZERO, Vec::new());
     let mut next = ledger.next_entry();
     for name in &names {
@@ -472,23 +472,20 @@ fn adopt_into(
         for records in fold.records_to_adopt(boot_id, now) {
             let Some(Record::Intent { intent, .. }) = records.first() else { continue };
             // Another file, or this ledger, can have what its caller knew or found out.
-            let known = match copied.get(&intent.id()) {
+            let known = match by_intent.get(&intent.id()) {
                 Some(id) => copies.get(id).map(|(_, records)| (*id, records.clone())),
                 None => ledger.records_of(intent),
             };
-            let (id, records) = match known {
-                Some((id, known)) => match merge(&known, &records) {
-                    Some(merged) => (id, merged),
-                    None => continue,
-                },
-                None => {
-                    let id = next;
-                    next = EntryId(next.0 + 1);
-                    (id, records)
-                }
+            let (id, records) = if let Some((id, known)) = known {
+                let Some(merged) = merge(&known, &records) else { continue };
+                (id, merged)
+            } else {
+                let id = next;
+                next = EntryId(next.0 + 1);
+                (id, records)
             };
             if let Some(Record::Intent { intent, .. }) = records.first() {
-                copied.insert(intent.id(), id);
+                by_intent.insert(intent.id(), id);
             }
             copies.insert(id, (name, records));
         }

@@ -471,7 +471,7 @@ fn new_name(settings: &Settings, random: u64) -> String {
 /// Why there is no new file.
 struct NotCreated {
     failure: Failure,
-    /// Whether it is there all the same, because it could not be removed.
+    /// Whether it is there, because it could not be removed.
     is_left: bool,
 }
 

@@ -189,8 +189,8 @@ fn killed_processes_forget_no_order() {
         charged.len(),
         open.len()
     );
-    // Find out each outcome, also of the changes whose process was killed before the reply. Then the
-    // budget is the service's ledger.
+    // Find out each outcome, also of the changes whose process was killed before the reply. Then
+    // the budget is the service's ledger.
     settle_unclaimed(&last);
     let begin = Instant::now();
     while last.unclaimed().iter().any(|listed| listed.outcome.purchase().is_none()) {
