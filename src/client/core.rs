@@ -334,7 +334,9 @@ impl Shared {
     /// Fails if the journal cannot be used.
     pub(super) fn new(parts: Parts) -> std::result::Result<Self, Failure> {
         let Parts { key, location, base_url, transport, clock, budget, late_booking, .. } = parts;
-        let seed = parts.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        // Forked children have the same random state, and their intents must differ.
+        let unique = (std::process::id(), clock.now().wall);
+        let seed = parts.seed.unwrap_or_else(|| RandomState::new().hash_one(unique));
         let service = match &base_url {
             Some(url) => Service::Url(url),
             None => Service::Transport(&transport),

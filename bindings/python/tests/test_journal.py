@@ -256,6 +256,22 @@ def test_forked_child_has_its_own_journal(sastaotp_sandbox: Sandbox, tmp_path: P
     client.close()
 
 
+def test_forked_children_make_different_intents(sastaotp_sandbox: Sandbox, tmp_path: Path) -> None:
+    key = sastaotp_sandbox.key()
+
+    def in_the_child() -> None:
+        sastaotp_sandbox.client(key, journal=tmp_path).get_number("zz_never", **TG)
+
+    for _ in range(2):
+        assert os.waitpid(fork(in_the_child), 0)[1] == 0
+    with sastaotp_sandbox.client(key, journal=tmp_path) as client:
+        listed = client.unclaimed()
+        assert len({entry.intent.to_json() for entry in listed}) == 2
+        for entry in listed:
+            assert entry.purchase is not None
+            client.activation(entry.purchase.activation_id).cancel()
+
+
 def test_forked_child_does_not_hold_its_parents_journal(
     sastaotp_sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -191,6 +191,16 @@ fn purchase_long_past_its_expiry_leaves_the_list() {
 }
 
 #[test]
+fn leases_that_are_never_bought_are_bounded() {
+    let mut ledger = ledger();
+    for id in 1..=2 * MAX_UNSENT as u64 {
+        ledger.made(&intent(id, 1));
+        ledger.mark_lease(&intent(id, 1));
+    }
+    assert_eq!(ledger.leases.len(), MAX_UNSENT);
+}
+
+#[test]
 fn endless_life_is_no_failure() {
     let mut ledger = ledger();
     let entry = ledger.reserve(OwnerId(1), &intent(1, 20)).unwrap();
