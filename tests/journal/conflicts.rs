@@ -159,7 +159,7 @@ fn removed_files_are_made_again() {
         }
         // Its number is not handed over before it is in a file that the next process finds.
         let second = process.buy("zz_never").id().to_owned();
-        fixture.machine.lose_power(0);
+        process.kill();
         assert_eq!(start(&fixture).listed(), (vec![first, second], 0), "{endings:?}");
     }
 }

@@ -218,13 +218,14 @@ fn current_folder_does_not_matter() {
     if let Ok(url) = std::env::var(CHILD) {
         let client = client(&url, Path::new("journal"));
         let number = client.get_number(request()).expect("in the first folder");
-        std::env::set_current_dir("/").unwrap();
+        std::env::set_current_dir("elsewhere").unwrap();
         drop(client.get_number(request()).expect("in another folder"));
         number.cancel().unwrap();
         return;
     }
     let (server, folder) = (Server::start(0).unwrap(), Folder::new("journal-relative"));
-    std::fs::create_dir_all(&folder.0).unwrap();
+    let elsewhere = folder.0.join("elsewhere");
+    std::fs::create_dir_all(&elsewhere).unwrap();
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", NAME, "--nocapture"])
         .env(CHILD, server.url())
@@ -232,6 +233,7 @@ fn current_folder_does_not_matter() {
         .output()
         .unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    assert_eq!(std::fs::read_dir(elsewhere).unwrap().count(), 0, "another journal");
     let next = client(&server.url(), &folder.0.join("journal"));
     assert_eq!(next.unclaimed().len(), 1);
 }
