@@ -475,6 +475,7 @@ fn adopt_into(
     let included: Vec<String> = included.filter(|name| !names.contains(name)).cloned().collect();
     names.extend(included);
     let mut copies: BTreeMap<EntryId, (&String, Vec<Record>)> = BTreeMap::new();
+    let mut same_orders: Vec<(EntryId, Record)> = Vec::new();
     let mut by_intent: HashMap<u64, EntryId> = HashMap::new();
     let (mut spent, mut ended) = (Amount::ZERO, Vec::new());
     let mut next = ledger.next_entry();
@@ -500,7 +501,13 @@ fn adopt_into(
             if let Some(Record::Intent { intent, .. }) = records.first() {
                 by_intent.insert(intent.id(), id);
             }
-            copies.insert(id, (name, records));
+            let mut completed = Vec::new();
+            for record in records {
+                let (record, same_order) = ledger.with_earlier_codes(id, record);
+                completed.push(record);
+                same_orders.extend(same_order);
+            }
+            copies.insert(id, (name, completed));
         }
         spent = spent.checked_add(fold.ledger.spent_on_settled()).unwrap_or(spent);
         ended.extend(fold.ledger.ended_purchases());
@@ -512,12 +519,18 @@ fn adopt_into(
             lines.extend(encode(&record_json::to_json(*id, record, Some(name))));
         }
     }
+    for (id, record) in &same_orders {
+        lines.extend(encode(&record_json::to_json(*id, record, None)));
+    }
     if !copies.is_empty() || spent > Amount::ZERO || !ended.is_empty() {
         lines.extend(adoption(&names, spent, &ended));
         journal.journal.try_append(&lines)?;
     }
     for (id, (_, records)) in copies {
         ledger.adopt(id, records, now);
+    }
+    for (id, record) in same_orders {
+        ledger.fold(id, record);
     }
     ledger.add_spent(spent);
     for purchase in ended {

@@ -43,6 +43,8 @@ const MAX_UNSENT: usize = 16_384;
 pub(super) const LATE_BOOKING: Duration = Duration::from_secs(600);
 /// Why a purchase was not made that its caller resolved so.
 const NOT_MADE: &str = "the caller resolved it as not made";
+/// Why a purchase was not made whose order the service returned for another one.
+const RETURNED_AGAIN: &str = "the service returned its order again for a later purchase";
 /// How long an order lives if the service does not state it.
 pub(super) const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
@@ -183,15 +185,6 @@ struct Lost {
     is_searched: bool,
     /// Whether its order is long past its expiry: it counts and is listed no longer.
     is_lapsed: bool,
-}
-
-/// The codes of an earlier purchase with the same activation id.
-struct EarlierPurchase {
-    /// The earlier purchase, if the service returned the same order again.
-    same: Option<EntryId>,
-    codes: Vec<Sms>,
-    earlier_codes: Vec<Sms>,
-    next_requested: bool,
 }
 
 /// The data about an activation of the history.
@@ -484,7 +477,38 @@ impl Ledger {
         });
         let (purchase, earlier_codes) = (Box::new(purchase), Vec::new());
         let record = Record::Charged { purchase, at, codes, earlier_codes, next_requested };
+        let (record, same_order) = self.with_earlier_codes(entry, record);
         self.write(entry, record);
+        // An order counts once, however often the service returns it.
+        if let Some((earlier, record)) = same_order {
+            self.write(earlier, record);
+        }
+    }
+
+    /// Adds the codes of an earlier purchase of the same activation id to the record of a charge. If
+    /// the service returned the same order again, also returns the end of the earlier purchase.
+    pub(super) fn with_earlier_codes(
+        &self,
+        id: EntryId,
+        mut record: Record,
+    ) -> (Record, Option<(EntryId, Record)>) {
+        let Record::Charged { purchase, at, codes, earlier_codes, next_requested } = &mut record
+        else {
+            return (record, None);
+        };
+        let Some((earlier_id, earlier, bought)) = self.earlier_purchase(id, purchase, *at) else {
+            return (record, None);
+        };
+        earlier_codes.splice(..0, earlier.earlier_codes.iter().cloned());
+        if bought.order_id.is_some() && bought.order_id == purchase.order_id {
+            *next_requested =
+                if codes.is_empty() { earlier.next_requested } else { *next_requested };
+            codes.splice(..0, earlier.codes.iter().cloned());
+            let end = Record::Refused(RETURNED_AGAIN.to_owned());
+            return (record, Some((earlier_id, end)));
+        }
+        earlier_codes.extend(earlier.codes.iter().cloned());
+        (record, None)
     }
 
     /// Records that the purchase is about to be sent.
@@ -1104,7 +1128,7 @@ impl Ledger {
 
     /// Applies a record, and updates the budgets.
     pub(super) fn fold(&mut self, entry: EntryId, record: Record) {
-        self.next_entry = self.next_entry.max(entry.0 + 1);
+        self.next_entry = self.next_entry.max(entry.0.saturating_add(1));
         self.apply(entry, record);
         let id = entry;
         if let Some(entry) = self.purchases.get_mut(&id) {
@@ -1143,10 +1167,6 @@ impl Ledger {
             self.purchases.insert(id, Entry { custody, ..Entry::new(owner, intent, reserved) });
             return;
         }
-        let earlier = match &record {
-            Record::Charged { purchase, .. } => self.earlier_purchase(id, purchase),
-            _ => None,
-        };
         let Some(entry) = self.purchases.get_mut(&id) else { return };
         // After a refund of a guessed order, the order may not be the purchase.
         let is_refund = matches!(record, Record::Settled(Closed::Refunded));
@@ -1206,25 +1226,8 @@ impl Ledger {
                 }
                 (entry.codes, entry.next_requested) = (codes, next_requested);
                 entry.earlier_codes = earlier_codes;
-                let mut same_order = None;
-                if let Some(EarlierPurchase { same, codes, earlier_codes, next_requested }) =
-                    earlier
-                {
-                    entry.earlier_codes = earlier_codes;
-                    same_order = same;
-                    if same.is_some() {
-                        (entry.codes, entry.next_requested) = (codes, next_requested);
-                    } else {
-                        entry.earlier_codes.extend(codes);
-                    }
-                }
                 entry.state = State::Bought { purchase, at, ending: None, closed: None };
                 self.by_activation.insert(activation, id);
-                // An order counts once, however often the service returns it.
-                if let Some(earlier) = same_order {
-                    let reason = "the service returned its order again for a later purchase";
-                    self.write(earlier, Record::Refused(reason.to_owned()));
-                }
             }
             Record::Abandoned => entry.is_awaited = false,
             Record::Code(sms) => {
@@ -1273,17 +1276,24 @@ impl Ledger {
     }
 
     /// Returns the earlier purchase with the activation id of this one.
-    fn earlier_purchase(&self, id: EntryId, purchase: &Purchase) -> Option<EarlierPurchase> {
-        let entry = *self.by_activation.get(&*purchase.activation_id)?;
-        let earlier = self.purchases.get(&entry).filter(|_| entry != id)?;
-        let State::Bought { purchase: bought, .. } = &earlier.state else { return None };
-        Some(EarlierPurchase {
-            same: (bought.order_id.is_some() && bought.order_id == purchase.order_id)
-                .then_some(entry),
-            codes: earlier.codes.clone(),
-            earlier_codes: earlier.earlier_codes.clone(),
-            next_requested: earlier.next_requested,
-        })
+    fn earlier_purchase(
+        &self,
+        id: EntryId,
+        purchase: &Purchase,
+        at: Moment,
+    ) -> Option<(EntryId, &Entry, &Purchase)> {
+        let (earlier, bought, bought_at) = self.newest_purchase(&purchase.activation_id)?;
+        let is_earlier = earlier != id && bought_at.monotonic <= at.monotonic;
+        is_earlier.then(|| (earlier, &self.purchases[&earlier], bought))
+    }
+
+    /// Returns the newest purchase of an activation id, and when it was made.
+    fn newest_purchase(&self, activation: &str) -> Option<(EntryId, &Purchase, Moment)> {
+        let id = *self.by_activation.get(activation)?;
+        match &self.purchases.get(&id)?.state {
+            State::Bought { purchase, at, .. } => Some((id, purchase, *at)),
+            _ => None,
+        }
     }
 
     /// Drops the oldest purchases that have ended if there are too many.
@@ -1321,9 +1331,18 @@ impl Ledger {
         entry
     }
 
-    /// Returns the records from which each purchase that can still change can be folded again.
+    /// Returns the records from which each purchase that can still change can be folded again. Of
+    /// the purchases of one activation id, the newest is the last.
     pub(super) fn open_records(&self) -> impl Iterator<Item = (EntryId, Vec<Record>)> {
-        self.changeable().map(|(id, entry)| (id, entry.records()))
+        let is_newest = |id: EntryId, entry: &Entry| match &entry.state {
+            State::Bought { purchase, .. } => {
+                self.by_activation.get(&*purchase.activation_id) == Some(&id)
+            }
+            _ => true,
+        };
+        let older = self.changeable().filter(move |(id, entry)| !is_newest(*id, entry));
+        let newest = self.changeable().filter(move |(id, entry)| is_newest(*id, entry));
+        older.chain(newest).map(|(id, entry)| (id, entry.records()))
     }
 
     /// Returns how many purchases can still change.
@@ -1398,7 +1417,15 @@ impl Ledger {
         };
         self.remove(id);
         for record in records {
+            let newer = match &record {
+                Record::Charged { purchase, at, .. } => self
+                    .newest_purchase(&purchase.activation_id)
+                    .filter(|(_, _, newest)| newest.monotonic > at.monotonic)
+                    .map(|(newer, purchase, _)| (purchase.activation_id.as_str().into(), newer)),
+                _ => None,
+            };
             self.fold(id, record);
+            self.by_activation.extend(newer);
         }
         if let Some(entry) = self.purchases.get_mut(&id) {
             entry.adopted_at = adopted_at;

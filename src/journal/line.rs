@@ -8,7 +8,7 @@
 //! person can read the file, and `decode` recognizes a torn tail and a damaged line.
 
 /// The longest JSON text of a line, in bytes. A longer line is not valid.
-pub(crate) const MAX_TEXT: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_TEXT: usize = 64 * 1024 * 1024;
 
 /// The lines of a file.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -161,6 +161,34 @@ fn snapshot_folds_to_the_same_purchases() {
 }
 
 #[test]
+fn newest_purchase_of_an_id_stays_the_newest() {
+    // The replies came in the other order than the purchases began.
+    let charged = |id: u64, order: &str, at| {
+        let purchase = Purchase { order_id: Some(order.to_owned()), ..purchase("a:b") };
+        let (purchase, codes, earlier_codes) = (Box::new(purchase), Vec::new(), Vec::new());
+        let next_requested = false;
+        let record = Record::Charged { purchase, at, codes, earlier_codes, next_requested };
+        json(id, &record, None)
+    };
+    let begun = |id: u64| {
+        let (owner, intent) = (Some(OwnerId::EARLIER), intent(id));
+        let (reserved, is_lease) = (Amount::from_rupees(20), false);
+        json(id, &Record::Intent { owner, intent, reserved, is_lease }, None)
+    };
+    let code = json(1, &Record::Code(sms("4711")), None);
+    let whole = fold(&[begun(1), begun(2), charged(2, "8", at(1)), charged(1, "9", at(2)), code]);
+    let text = snapshot(&whole);
+    let lines = crate::journal::line::decode(text.as_bytes());
+    let texts: Vec<String> = lines.texts.iter().map(|text| (*text).to_owned()).collect();
+    let again = fold(&texts);
+    assert_eq!(snapshot(&again), text);
+    for fold in [whole, again] {
+        let facts = fold.ledger.order_facts("a:b");
+        assert_eq!((facts.codes, facts.earlier_codes), (vec![sms("4711")], vec![]));
+    }
+}
+
+#[test]
 fn copies_count_when_all_of_them_are_there() {
     let record = &every_record()[0];
     let names = ["old.journal".to_owned()];
