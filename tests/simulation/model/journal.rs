@@ -107,7 +107,8 @@ impl Model<'_> {
             })
     }
 
-    /// 11: the journal has each code that a caller got before the last 3 or 6 of its order.
+    /// 11: the journal has each code that a caller got before the process sent a 3 or 6 for its
+    /// order. A later process may have lost the code with the power.
     fn forgotten_code(
         &self,
         earlier: &[usize],
@@ -115,20 +116,24 @@ impl Model<'_> {
         now: Duration,
     ) -> Option<String> {
         for (id, codes) in &facts.bought {
-            let changes = self.history.exchanges.iter().filter(|exchange| {
-                earlier.contains(&exchange.process)
-                    && exchange.id.as_ref() == Some(id)
-                    && matches!(exchange.status.as_deref(), Some("3" | "6"))
-                    && exchange.is_sent
-                    && exchange.at < now
-            });
-            let Some(last) = changes.map(|exchange| exchange.at).max() else { continue };
+            let last_change = |process| {
+                let changes = self.of_process(process).filter(|exchange| {
+                    exchange.id.as_ref() == Some(id)
+                        && matches!(exchange.status.as_deref(), Some("3" | "6"))
+                        && exchange.is_sent
+                        && exchange.at < now
+                });
+                changes.map(|exchange| exchange.at).max()
+            };
             let missing = self.history.calls.iter().find_map(|call| {
-                let is_before = call.end.as_ref().is_some_and(|end| end.at <= last);
-                let is_of = earlier.contains(&call.user.process)
-                    && call.command.id() == Some(id.as_str())
-                    && is_before;
-                reported(call).filter(|code| is_of && !codes.iter().any(|known| known == code))
+                let process = call.user.process;
+                if !earlier.contains(&process) || call.command.id() != Some(id.as_str()) {
+                    return None;
+                }
+                let code =
+                    reported(call).filter(|code| !codes.iter().any(|known| known == code))?;
+                let end = call.end.as_ref()?;
+                last_change(process).is_some_and(|last| end.at <= last).then_some(code)
             });
             if let Some(code) = missing {
                 return Some(format!("11: the code {code} of {id} is lost, known are {codes:?}"));
