@@ -629,8 +629,8 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_API_KEY_IN_QUERY 2
 
 /**
- * The end of the process, however it ends, and a power loss. A purchase waits for the disk two or
- * three times. The default.
+ * The end of the process, however it ends, and a power loss. A purchase waits for the disk
+ * twice. The default.
  */
 #define SASTAOTP_DURABILITY_POWER 0
 

@@ -39,9 +39,9 @@ pub struct SystemClock {
     start: Instant,
 }
 
-/// The monotonic time at the start of the process. It is not zero, so that a purchase of an earlier
-/// process can have an earlier time.
-const START_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The monotonic time at the start of the process, in seconds. It is not zero, so that a purchase of
+/// an earlier process can have an earlier time.
+const START_SECONDS: u64 = 30 * 24 * 3600;
 
 impl Default for SystemClock {
     fn default() -> Self {
@@ -60,7 +60,10 @@ pub struct ManualClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        Moment { monotonic: START_TIME + self.start.elapsed(), wall: SystemTime::now() }
+        let elapsed = self.start.elapsed();
+        // Cheaper than the sum of two durations, because the nanoseconds stay as they are.
+        let monotonic = Duration::new(START_SECONDS + elapsed.as_secs(), elapsed.subsec_nanos());
+        Moment { monotonic, wall: SystemTime::now() }
     }
 
     fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool {

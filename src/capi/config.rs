@@ -47,8 +47,8 @@ pub const SASTAOTP_API_KEY_IN_QUERY: sastaotp_api_key_location = sastaotp_api_ke
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_durability(pub i32);
 
-/// The end of the process, however it ends, and a power loss. A purchase waits for the disk two or
-/// three times. The default.
+/// The end of the process, however it ends, and a power loss. A purchase waits for the disk
+/// twice. The default.
 pub const SASTAOTP_DURABILITY_POWER: sastaotp_durability = sastaotp_durability(0);
 /// The end of the process, however it ends. After a power loss the journal may lack purchases.
 pub const SASTAOTP_DURABILITY_PROCESS: sastaotp_durability = sastaotp_durability(1);

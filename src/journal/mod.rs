@@ -34,8 +34,8 @@ pub(crate) struct Settings {
 /// Which failures the journal of a client survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// The end of the process, however it ends, and a power loss. A purchase waits for the disk two
-    /// or three times.
+    /// The end of the process, however it ends, and a power loss. A purchase waits for the disk
+    /// twice.
     #[default]
     Power,
     /// The end of the process, however it ends. After a power loss the journal may lack purchases.
