@@ -39,8 +39,8 @@ pub struct SystemClock {
     start: Instant,
 }
 
-/// The monotonic time at the start of the process, in seconds. It is not zero, so that a purchase of
-/// an earlier process can have an earlier time.
+/// The monotonic time at the start of the process, in seconds. It is not zero, so that a purchase
+/// of an earlier process can have an earlier time.
 const START_SECONDS: u64 = 30 * 24 * 3600;
 
 impl Default for SystemClock {

@@ -485,8 +485,8 @@ impl Ledger {
         }
     }
 
-    /// Adds the codes of an earlier purchase of the same activation id to the record of a charge. If
-    /// the service returned the same order again, also returns the end of the earlier purchase.
+    /// Adds the codes of an earlier purchase of the same activation id to the record of a charge.
+    /// If the service returned the same order again, also returns the end of the earlier purchase.
     pub(super) fn with_earlier_codes(
         &self,
         id: EntryId,
