@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::candidate::Candidate;
 use super::ended_purchases::{EndedOrder, EndedPurchase, EndedPurchases};
 use super::file_lines::FileLines;
+use super::found_purchase::purchase_of;
 use super::journal_purchase::JournalPurchase;
 use super::record::{Closed, EntryId, OwnerId, Record, Resolution};
 use super::record_json;
@@ -1658,33 +1659,6 @@ impl Entry {
         };
         Some(Unclaimed { intent: self.intent.clone(), outcome })
     }
-}
-
-/// The purchase that an order of the history shows; `None` if the order has no activation id.
-fn purchase_of(order: &Order) -> Option<Purchase> {
-    Some(Purchase {
-        activation_id: order.activation_id.clone()?,
-        order_id: order.order_id.clone(),
-        phone_number: order.phone_number.clone().unwrap_or_default(),
-        service: order.service.clone(),
-        service_name: None,
-        country: order.country.clone(),
-        country_name: None,
-        price: order.price.filter(|price| *price > Amount::ZERO),
-        multi_sms: None,
-        can_get_another_sms: None,
-        expires_in: None,
-        note: None,
-        warnings: vec![
-            if order.raw.is_empty() {
-                "the reply was lost, and the caller resolved the purchase as this activation"
-            } else {
-                "the reply was lost, and the order history shows the order"
-            }
-            .to_owned(),
-        ],
-        raw: order.raw.clone(),
-    })
 }
 
 fn add(a: Amount, b: Amount) -> Amount {

@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
+use super::found_purchase::is_found;
 use crate::clock::Moment;
 use crate::protocol::json_input::is_number;
 use crate::protocol::{Order, OrderStatus, Purchase, calling_code};
@@ -150,7 +151,10 @@ impl Calibration {
             if by_id.is_empty() {
                 break;
             }
-            if let Some(row) = by_id.get(purchase.activation_id.as_str()) {
+            // The fields of a purchase that was found in the history show nothing about it.
+            if let Some(row) = by_id.get(purchase.activation_id.as_str())
+                && !is_found(purchase)
+            {
                 self.add(intent, purchase, at.wall, row);
             }
         }
@@ -716,6 +720,26 @@ mod tests {
             let compared = calibration.compare_service(Some("zz_ok"), &named(other));
             assert_eq!(compared, result, "{listed} {other}");
         }
+    }
+
+    #[test]
+    fn found_purchase_does_not_show_how_the_history_writes() {
+        let row = Order {
+            activation_id: Some("1".to_owned()),
+            country: Some("91".to_owned()),
+            created_local: Some(START),
+            ..order(Some("1001"), None)
+        };
+        let found = crate::client::found_purchase::purchase_of(&row).unwrap();
+        let any = intent(NumberRequest::new("tg").any_country().max_price(80), None);
+        let at = Moment { monotonic: MINUTE, wall: start() + MINUTE };
+        let mut calibration = Calibration::default();
+        calibration.add_own(std::slice::from_ref(&row), [(&any, &found, at)]);
+        assert_eq!((calibration.same_ids, calibration.local_ahead), (None, None));
+        // The history contains calling codes: nothing proves that the country is another one.
+        let lost = Order { phone_number: Some("919812345678".to_owned()), ..row };
+        let compared = calibration.compare_country(&intent(request(), None), &lost);
+        assert_eq!(compared, Comparison::Unknown);
     }
 
     #[test]

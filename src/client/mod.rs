@@ -15,6 +15,7 @@ mod close;
 mod core;
 mod ended_purchases;
 mod file_lines;
+mod found_purchase;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod history;
