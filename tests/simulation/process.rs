@@ -107,7 +107,7 @@ impl Setup {
         let has_queue = random.chance(650);
         let has_timeout = has_queue && random.chance(600);
         let journal = random.chance(400).then(Machine::default);
-        let has_budget = random.chance(400) && journal.is_none();
+        let has_budget = random.chance(480) && journal.is_none();
         Self {
             users: 1 + usize::try_from(random.below(3)).expect("a few"),
             clients: if random.chance(300) { 2 } else { 1 },
