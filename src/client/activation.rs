@@ -164,7 +164,7 @@ impl Activation {
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
         // The order of a purchase or a handle of this process is not claimed by another one.
         let is_held = client.ledger().is_held(id);
-        let exclusive = if is_held { None } else { client.lock_journal() };
+        let folder = if is_held { None } else { client.lock_journal() };
         let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
             let ((held, purchase), facts) = {
@@ -189,7 +189,7 @@ impl Activation {
             shared
         });
         shared.hold();
-        drop(exclusive);
+        drop(folder);
         Ok(Self { client, purchase: shared.purchase.clone(), shared })
     }
 

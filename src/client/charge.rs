@@ -101,7 +101,7 @@ impl Client {
             let longest = LOCK_TIMEOUT.min(self.left(deadline));
             account.prepare_journal(longest, now).map_err(journal)?;
             // No other process reserves money, or buys the intent, until the intent is written.
-            let _exclusive = account.lock_to_buy(longest, now).map_err(journal)?;
+            let _folder = account.lock_to_buy(longest, now).map_err(journal)?;
             let mut ledger = self.ledger();
             ledger.drop_expired(now);
             ledger.is_unsent(intent).then(|| ledger.reserve(self.shared.owner, intent))

@@ -21,7 +21,7 @@ use super::record::{OwnerId, Resolution};
 use super::redact::redact;
 use super::unclaimed::Unclaimed;
 use crate::clock::{Clock, Moment};
-use crate::journal::{Exclusive, Failure, Identity, LOCK_TIMEOUT, Settings};
+use crate::journal::{Failure, FolderLock, Identity, LOCK_TIMEOUT, Settings};
 use crate::protocol::Request;
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
 use crate::{Amount, CancelToken, Error, ErrorKind, Intent, Result, Retry};
@@ -128,7 +128,7 @@ impl Client {
     /// was not made. With a journal, the purchases of processes that ended are listed too.
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
         let now = self.now();
-        self.look_at_journal();
+        self.try_read_journal();
         self.ledger().unclaimed(now)
     }
 
@@ -149,7 +149,7 @@ impl Client {
             let request = Request::GetStatus { id };
             request.query().map_err(|error| Error::invalid(&operation, error))?;
         }
-        let _exclusive = self.lock_journal();
+        let _folder = self.lock_journal();
         self.ledger()
             .resolve(intent, resolution, now)
             .map_err(|reason| Error::config(&operation, reason).with_intent(intent.clone()))
@@ -184,7 +184,7 @@ impl Client {
     /// nothing.
     pub fn budget_left(&self) -> Option<Amount> {
         let now = self.now();
-        self.look_at_journal();
+        self.try_read_journal();
         self.ledger().budget_left(self.shared.owner, now)
     }
 
@@ -218,7 +218,7 @@ impl Client {
 
     /// Locks the journal, if there is one, and reads the purchases of other processes, so that no
     /// order is claimed by two processes. Goes on without them if the call would time out.
-    pub(super) fn lock_journal(&self) -> Option<Exclusive<'_>> {
+    pub(super) fn lock_journal(&self) -> Option<FolderLock<'_>> {
         let account = &self.shared.account;
         let longest = LOCK_TIMEOUT.min(self.timeout);
         account.read_other_files(longest, self.now()).unwrap_or_else(|failure| {
@@ -229,7 +229,7 @@ impl Client {
 
     /// Reads the purchases of other processes, if there is a journal and its folder is not locked
     /// at this moment. Does not wait.
-    fn look_at_journal(&self) {
+    fn try_read_journal(&self) {
         let read = self.shared.account.read_other_files(Duration::ZERO, self.now());
         match read {
             Err(failure) if !failure.is_busy() => {

@@ -18,7 +18,7 @@ use super::record_json::{self, ReadRecord, amount, unknown_outcome};
 use crate::clock::Moment;
 use crate::journal::line::encode;
 use crate::journal::{
-    Exclusive, Failure, Header, Identity, Journal, LOCK_TIMEOUT, OtherFile, Settings,
+    Failure, FolderLock, Header, Identity, Journal, LOCK_TIMEOUT, OtherFile, Settings,
 };
 use crate::protocol::Purchase;
 use crate::protocol::json_input::{Field, Object};
@@ -315,14 +315,14 @@ impl Account {
         &self,
         longest: Duration,
         now: Moment,
-    ) -> Result<Option<Exclusive<'_>>, Failure> {
-        let mut exclusive = self.read_other_files(longest, now)?;
-        if let Some(exclusive) = &mut exclusive
-            && let Err(failure) = exclusive.remove_replaced()
+    ) -> Result<Option<FolderLock<'_>>, Failure> {
+        let mut folder = self.read_other_files(longest, now)?;
+        if let Some(folder) = &mut folder
+            && let Err(failure) = folder.remove_replaced()
         {
             log::warn!("the adopted files of ended processes cannot be removed: {failure}");
         }
-        Ok(exclusive)
+        Ok(folder)
     }
 
     /// Locks the journal's folder, reads the files of other processes, and adopts the files of dead
@@ -332,17 +332,17 @@ impl Account {
         &self,
         longest: Duration,
         now: Moment,
-    ) -> Result<Option<Exclusive<'_>>, Failure> {
+    ) -> Result<Option<FolderLock<'_>>, Failure> {
         let Some(journal) = self.journal() else { return Ok(None) };
-        let mut exclusive = journal.exclusive(longest)?;
-        let files = exclusive.read_others()?;
+        let mut folder = journal.lock(longest)?;
+        let files = folder.read_others()?;
         let adopted = {
             let mut ledger = self.ledger();
             let dead = read_files(&mut ledger, files, now);
             adopt(&mut ledger, &dead, journal.boot_id().as_deref(), now)?
         };
-        exclusive.mark_replaced(adopted);
-        Ok(Some(exclusive))
+        folder.mark_replaced(adopted);
+        Ok(Some(folder))
     }
 
     /// Prepares the journal for another purchase: replaces a file that is not trusted any more,
@@ -379,7 +379,7 @@ impl Account {
     /// Writes the open purchases to a new file, which replaces the current one.
     fn replace_journal_file(&self, longest: Duration, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
-        let mut exclusive = journal.exclusive(longest)?;
+        let mut folder = journal.lock(longest)?;
         let wall = millis_since_1970(now.wall);
         if journal.sync().is_ok() && !journal.needs_compaction(wall) {
             // Another thread replaced it meanwhile.
@@ -390,7 +390,7 @@ impl Account {
             journal.begin_copy();
             (lines_of(&ledger), ledger.spent_on_settled(), ledger.ended_purchases())
         };
-        exclusive.replace_file(wall, &lines, |replaced| adoption(replaced, spent, &ended))
+        folder.replace_file(wall, &lines, |replaced| adoption(replaced, spent, &ended))
     }
 }
 

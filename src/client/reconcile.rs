@@ -335,7 +335,7 @@ impl ReconcileTask {
         let now = client.now();
         // Another program's order can show first: a short search does not tell it apart.
         let is_searched = found.complete || self.age_at(now.monotonic) >= LOOK_FOR;
-        let _exclusive = client.lock_journal();
+        let _folder = client.lock_journal();
         let (candidates, is_left_out) =
             client.ledger().offer(&self.intent, found.candidates, is_searched, now);
         found.candidates = candidates;

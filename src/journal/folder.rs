@@ -235,7 +235,7 @@ impl Journal {
 
     /// Locks the folder for this thread. Waits at most this long for another thread, and at most
     /// this long for another process.
-    pub(crate) fn exclusive(&self, longest: Duration) -> Result<Exclusive<'_>, Failure> {
+    pub(crate) fn lock(&self, longest: Duration) -> Result<FolderLock<'_>, Failure> {
         self.writer.check_process()?;
         let others = {
             let waited =
@@ -245,7 +245,7 @@ impl Journal {
         };
         let Some(others) = others else { return Err(Failure::busy()) };
         match lock_folder(&self.settings, &self.folder, longest) {
-            Ok(lock) => Ok(Exclusive { journal: self, lock, others }),
+            Ok(lock) => Ok(FolderLock { journal: self, lock, others }),
             Err(failure) => {
                 self.return_others(others);
                 Err(failure)
@@ -262,13 +262,13 @@ impl Journal {
 /// The lock on a folder. While it is held, no other process reserves money, and none creates or
 /// removes a file.
 #[derive(Debug)]
-pub(crate) struct Exclusive<'a> {
+pub(crate) struct FolderLock<'a> {
     journal: &'a Journal,
     lock: Box<dyn File>,
     others: Others,
 }
 
-impl Drop for Exclusive<'_> {
+impl Drop for FolderLock<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.lock.unlock() {
             log::warn!("{}", failed("unlocking", &self.journal.folder, &error));
@@ -277,7 +277,7 @@ impl Drop for Exclusive<'_> {
     }
 }
 
-impl Exclusive<'_> {
+impl FolderLock<'_> {
     /// Reads the new lines of all files of other processes.
     pub(crate) fn read_others(&mut self) -> Result<Vec<OtherFile>, Failure> {
         let Journal { settings, folder, writer, .. } = self.journal;
@@ -580,13 +580,13 @@ mod tests {
         let identity = Identity { key: "key", base_url: "https://a" };
         let open = |random| Journal::open(&settings, &identity, 0, random).unwrap();
         let (journal, other) = (open(1), open(2));
-        let is_busy = |journal: &Journal| match journal.exclusive(Duration::from_millis(1)) {
+        let is_busy = |journal: &Journal| match journal.lock(Duration::from_millis(1)) {
             Ok(_) => false,
             Err(failure) => failure.is_busy(),
         };
-        let exclusive = journal.exclusive(LOCK_TIMEOUT).unwrap();
+        let folder = journal.lock(LOCK_TIMEOUT).unwrap();
         assert!(is_busy(&journal) && is_busy(&other));
-        drop(exclusive);
+        drop(folder);
         assert!(!is_busy(&journal) && !is_busy(&other));
         std::fs::remove_dir_all(folder).unwrap();
     }

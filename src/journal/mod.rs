@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use disk::{Disk, File, SystemDisk};
 pub(crate) use folder::{
-    Exclusive, Header, Identity, Journal, LOCK_TIMEOUT, OtherFile, is_damaged_journal, is_journal,
+    FolderLock, Header, Identity, Journal, LOCK_TIMEOUT, OtherFile, is_damaged_journal, is_journal,
 };
 
 /// The settings of a journal.
