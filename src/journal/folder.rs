@@ -584,9 +584,9 @@ mod tests {
             Ok(_) => false,
             Err(failure) => failure.is_busy(),
         };
-        let folder = journal.lock(LOCK_TIMEOUT).unwrap();
+        let lock = journal.lock(LOCK_TIMEOUT).unwrap();
         assert!(is_busy(&journal) && is_busy(&other));
-        drop(folder);
+        drop(lock);
         assert!(!is_busy(&journal) && !is_busy(&other));
         std::fs::remove_dir_all(folder).unwrap();
     }
