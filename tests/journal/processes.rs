@@ -166,8 +166,8 @@ fn killed_processes_forget_no_order() {
     let ledger = control("ledger", "{}");
     let (charged, refunded) = (entries(&ledger, "charge"), entries(&ledger, "refund"));
     // The sandbox keeps the newest entries, and counts all of them.
-    let charges = usize::try_from(ledger["charges"].as_u64().unwrap()).unwrap();
-    assert!(bought.len() <= charges && charges <= tries, "a purchase was sent twice");
+    let count = usize::try_from(ledger["charges"].as_u64().unwrap()).unwrap();
+    assert!(bought.len() <= count && count <= tries, "a purchase was sent twice");
     // An open order that the last process does not list belongs to an unknown purchase.
     let (mut known, mut unknown) = (HashSet::new(), 0);
     for listed in last.unclaimed() {
@@ -182,7 +182,7 @@ fn killed_processes_forget_no_order() {
     let missing: Vec<_> = open.iter().filter(|id| !known.contains(**id)).collect();
     assert!(missing.len() <= unknown, "{missing:?} are forgotten, {unknown} are unknown");
     println!(
-        "{kills} kills: {tries} tries, {charges} charged, {} open, {unknown} unknown",
+        "{kills} kills: {tries} tries, {count} charged, {} open, {unknown} unknown",
         open.len()
     );
     // Find out each outcome, also of the changes whose process was killed before the reply: the
