@@ -48,8 +48,10 @@ pub(super) fn newest(mut purchases: Vec<EndedPurchase>) -> Vec<EndedPurchase> {
 pub(super) struct EndedPurchases {
     purchases: VecDeque<EndedPurchase>,
     intents: HashSet<u64>,
-    /// How many of the purchases bought each activation id: the service can sell an id twice.
-    activations: HashMap<String, usize>,
+    /// For each activation id that they bought, the ids of its orders: the service can sell an id
+    /// twice.
+    activations: HashMap<String, Vec<Option<String>>>,
+    order_ids: HashSet<String>,
 }
 
 impl EndedPurchases {
@@ -58,21 +60,31 @@ impl EndedPurchases {
             return;
         }
         if let Some(order) = &purchase.order {
-            *self.activations.entry(order.activation_id.clone()).or_default() += 1;
+            let EndedOrder { activation_id, order_id } = order.clone();
+            self.order_ids.extend(order_id.clone());
+            self.activations.entry(activation_id).or_default().push(order_id);
         }
         self.purchases.push_back(purchase);
         while self.purchases.len() > MAX_ENDED
             && let Some(oldest) = self.purchases.pop_front()
         {
             self.intents.remove(&oldest.intent);
-            if let Some(order) = &oldest.order
-                && let Some(count) = self.activations.get_mut(&order.activation_id)
-            {
-                *count -= 1;
-                if *count == 0 {
-                    self.activations.remove(&order.activation_id);
-                }
+            if let Some(order) = oldest.order {
+                self.forget(&order);
             }
+        }
+    }
+
+    fn forget(&mut self, order: &EndedOrder) {
+        if let Some(id) = &order.order_id {
+            self.order_ids.remove(id);
+        }
+        let Some(orders) = self.activations.get_mut(&order.activation_id) else { return };
+        if let Some(at) = orders.iter().position(|id| *id == order.order_id) {
+            orders.swap_remove(at);
+        }
+        if orders.is_empty() {
+            self.activations.remove(&order.activation_id);
         }
     }
 
@@ -87,10 +99,10 @@ impl EndedPurchases {
 
     /// Whether one of the purchases bought this order. The service can sell an activation id twice.
     pub(super) fn has_order(&self, order: &Order) -> bool {
-        self.orders().any(|ended| match (&ended.order_id, &order.order_id) {
-            (Some(ended), Some(listed)) => ended == listed,
-            _ => order.activation_id.as_ref() == Some(&ended.activation_id),
-        })
+        let Order { order_id, activation_id, .. } = order;
+        let sold = activation_id.as_ref().and_then(|id| self.activations.get(id));
+        order_id.as_ref().is_some_and(|id| self.order_ids.contains(id))
+            || sold.is_some_and(|ids| order_id.is_none() || ids.iter().any(Option::is_none))
     }
 
     /// Returns these purchases and others that ended later, as many as can be stored.
@@ -100,8 +112,42 @@ impl EndedPurchases {
     ) -> Vec<EndedPurchase> {
         newest(self.purchases.iter().cloned().chain(later).collect())
     }
+}
 
-    fn orders(&self) -> impl Iterator<Item = &EndedOrder> {
-        self.purchases.iter().filter_map(|purchase| purchase.order.as_ref())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_known_by_its_own_id() {
+        let order = |activation_id: Option<&str>, order_id: Option<&str>| Order {
+            activation_id: activation_id.map(str::to_owned),
+            order_id: order_id.map(str::to_owned),
+            ..Order::default()
+        };
+        let mut ended = EndedPurchases::default();
+        for (intent, activation_id, order_id) in [(1, "a", Some("7")), (2, "b", None)] {
+            let order_id = order_id.map(str::to_owned);
+            let order = EndedOrder { activation_id: activation_id.to_owned(), order_id };
+            ended.add(EndedPurchase { intent, order: Some(order) });
+        }
+        for (activation_id, order_id, is_known) in [
+            (Some("a"), Some("7"), true),
+            (Some("c"), Some("7"), true),
+            (None, Some("7"), true),
+            (Some("a"), None, true),
+            // The id was sold again.
+            (Some("a"), Some("8"), false),
+            (Some("b"), Some("8"), true),
+            (Some("c"), None, false),
+            (None, None, false),
+        ] {
+            let listed = order(activation_id, order_id);
+            assert_eq!(ended.has_order(&listed), is_known, "{listed:?}");
+        }
+        for intent in 3..=MAX_ENDED as u64 + 2 {
+            ended.add(EndedPurchase { intent, order: None });
+        }
+        assert!(!ended.has_order(&order(Some("a"), Some("7"))) && !ended.has_activation("b"));
     }
 }
