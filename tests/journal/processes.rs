@@ -140,7 +140,7 @@ fn killed_processes_forget_no_order() {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        std::thread::sleep(Duration::from_millis(100 + random % 600));
+        std::thread::sleep(Duration::from_millis(300 + random % 1_000));
         let at = kill % PROCESSES;
         children[at].kill().unwrap();
         children[at].wait().unwrap();
