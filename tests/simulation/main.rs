@@ -10,6 +10,8 @@
 //!     --test simulation -- --nocapture
 //! ```
 //!
+//! `SASTAOTP_FIRST_SEED` sets the first of several seeds.
+//!
 //! The layers: `coroutine` and `clock` provide one thread and one time; `network` connects to the
 //! sandbox; `process`, `call` and `user` are the programs; `scheduler` chooses the next step. All
 //! of them write to `history`; `model` and `coverage` read it. Some programs have a journal, on
@@ -85,8 +87,9 @@ fn every_promise_holds_in_every_run() {
         return;
     }
     let seeds = setting("SASTAOTP_SEEDS").unwrap_or(SEEDS);
+    let first = setting("SASTAOTP_FIRST_SEED").unwrap_or(0);
     let start = Instant::now();
-    let (next, is_broken) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (next, is_broken) = (AtomicU64::new(first), AtomicBool::new(false));
     let all = Mutex::new((Coverage::default(), None::<u64>));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -96,7 +99,7 @@ fn every_promise_holds_in_every_run() {
                 let mut broken = None;
                 while !is_broken.load(Relaxed) {
                     let seed = next.fetch_add(1, Relaxed);
-                    if seed >= seeds {
+                    if seed >= first + seeds {
                         break;
                     }
                     let (mut history, ledger) = run(seed, false);
@@ -120,7 +123,7 @@ fn every_promise_holds_in_every_run() {
     let took = start.elapsed();
     println!("{}", coverage.table());
     let a_second = u128::from(seeds) * 1_000 / took.as_millis().max(1);
-    println!("{seeds} seeds in {took:.1?}, {a_second} a second, on {threads} threads");
+    println!("{seeds} seeds from {first} in {took:.1?}, {a_second} a second, on {threads} threads");
     if seeds >= COVERED {
         let rare = coverage.rare(seeds);
         assert!(rare.is_empty(), "these happen too rarely to be tested: {}", rare.join(", "));
