@@ -16,13 +16,14 @@ const POSITIONAL = {
   find_country: ['name'],
   get_number: ['service'],
   intend: ['service'],
+  lease: ['service'],
   set_status: ['id', 'status']
 }
 const positionalOf = (op) =>
   POSITIONAL[op.op] ?? ['id', 'intent'].filter((argument) => argument in op)
 
 /** Lists that a method returns as an array, and the core as an object with one field. */
-const LISTS = ['services', 'prices', 'countries', 'unclaimed']
+const LISTS = ['services', 'prices', 'countries', 'unclaimed', 'leases']
 
 const isPlainObject = (value) =>
   value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype

@@ -38,6 +38,7 @@ ACTIVATION_METHODS = {
 PLAIN_RESULTS = {
     "unclaimed": "unclaimed",
     "finish": "unclaimed",
+    "settle_leftover_leases": "leases",
     "budget_left": "budget_left_micros",
 }
 
@@ -67,6 +68,10 @@ def call(client: Any, op: Dict[str, Any]) -> Any:
     if name == "finish":
         # `close` runs it.
         return client._run(_operations.finish(arguments.get("timeout", 10)))
+    if name == "lease":
+        # The method returns a context manager, whose end settles the order.
+        unset = {"operator": None, "any_country": False, "accept_any_price": False}
+        return client._run(_operations.lease(multi_sms=False, **unset, **arguments))
     if name == "set_status":
         arguments["status"] = SetStatus(arguments["status"])
     owner = client.activation(arguments.pop("id")) if name in ACTIVATION_METHODS else client
