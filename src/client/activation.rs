@@ -163,8 +163,19 @@ impl Activation {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
         // The order of a purchase or a handle of this process is not claimed by another one.
-        let is_held = client.ledger().is_held(id);
-        let folder = if is_held { None } else { client.lock_journal() };
+        let (is_held, is_candidate) = {
+            let ledger = client.ledger();
+            (ledger.is_held(id), ledger.is_candidate(id))
+        };
+        let folder = match (is_held, is_candidate) {
+            (true, _) => None,
+            (false, true) => client.lock_journal(),
+            // No purchase changes, so nothing waits for other processes.
+            (false, false) => {
+                client.try_read_journal();
+                None
+            }
+        };
         let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
             let ((held, purchase), facts) = {
@@ -344,8 +355,7 @@ impl Activation {
         };
         self.update(|state| state.set_ending(ending));
         let closed = if ending == Ending::Completed { Closed::Completed } else { Closed::Refunded };
-        let now = self.client.now();
-        self.client.ledger().settled(self.id(), closed, now);
+        self.settled_as(closed);
         Some(ending)
     }
 
@@ -515,8 +525,16 @@ impl Activation {
         let listed = self.listed_status(deadline);
         let ending = listed.as_ref().and_then(|listed| self.record_end(listed));
         if ending.is_none() && listed != Some(OrderStatus::Pending) {
+            self.settled_as(Closed::Over);
+        }
+    }
+
+    /// Records the end of the order, unless the service sold its id again: the ledger has the end
+    /// of the earlier order from the history.
+    fn settled_as(&self, closed: Closed) {
+        if !self.shared.is_superseded.load(Ordering::Relaxed) {
             let now = self.client.now();
-            self.client.ledger().settled(self.id(), Closed::Over, now);
+            self.client.ledger().settled(self.id(), closed, now);
         }
     }
 

@@ -229,7 +229,7 @@ impl Client {
 
     /// Reads the purchases of other processes, if there is a journal and its folder is not locked
     /// at this moment. Does not wait.
-    fn try_read_journal(&self) {
+    pub(super) fn try_read_journal(&self) {
         let read = self.shared.account.read_other_files(Duration::ZERO, self.now());
         match read {
             Err(failure) if !failure.is_busy() => {

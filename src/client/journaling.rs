@@ -135,7 +135,8 @@ impl Fold {
 
     fn apply(&mut self, read: ReadRecord) {
         let ReadRecord { entry, record, .. } = read;
-        if !matches!(record, Record::Intent { .. }) && self.ledger.intent_of(entry).is_none() {
+        let begins = matches!(record, Record::Intent { .. } | Record::Restored { .. });
+        if !begins && self.ledger.intent_of(entry).is_none() {
             // The line of its intent is damaged, but the number that it bought must be listed.
             self.lines.bad_records += 1;
             let Record::Charged { purchase, at, .. } = &record else { return };
@@ -185,8 +186,7 @@ impl Fold {
                     Record::Intent { owner, .. } => {
                         *owner = owner.map(|_| OwnerId::EARLIER);
                     }
-                    Record::Unknown { at, .. } => (*at, is_open) = (now, false),
-                    Record::Charged { .. } => is_open = false,
+                    Record::Unknown { .. } | Record::Charged { .. } => is_open = false,
                     _ => {}
                 }
             }
@@ -290,13 +290,14 @@ impl Account {
             // Purchases that were made before the account had a journal.
             let mut ledger = self.ledger();
             let lines = lines_of(&ledger);
-            if !lines.is_empty() {
+            if ledger.has_purchases() {
                 let spent = ledger.spent_on_settled();
                 journal
                     .append(&[lines, adoption(&[], spent, &ledger.ended_purchases())].concat())?;
             }
             let journal = Arc::clone(&journal);
-            ledger.journal = Some(Box::new(LedgerJournal { journal, files: BTreeMap::new() }));
+            ledger.journal = Some(Box::new(LedgerJournal::new(journal)));
+            ledger.leave_out_settled();
         }
         self.set_journal(journal);
         drop(opening);
@@ -386,9 +387,11 @@ impl Account {
             return Ok(());
         }
         let (lines, spent, ended) = {
-            let ledger = self.ledger();
+            let mut ledger = self.ledger();
             journal.begin_copy();
-            (lines_of(&ledger), ledger.spent_on_settled(), ledger.ended_purchases())
+            let snapshot = lines_of(&ledger);
+            ledger.leave_out_settled();
+            (snapshot, ledger.spent_on_settled(), ledger.ended_purchases())
         };
         folder.replace_file(wall, &lines, |replaced| adoption(replaced, spent, &ended))
     }

@@ -93,6 +93,8 @@ pub(super) struct LedgerJournal {
     pub(super) journal: Arc<Journal>,
     /// The files of other processes, by their names.
     pub(super) files: BTreeMap<String, Fold>,
+    /// The settled purchases that are not in our file.
+    left_out: BTreeSet<EntryId>,
 }
 
 /// A file of a journal, folded.
@@ -231,9 +233,8 @@ pub(crate) enum IntentOutcome {
 }
 
 impl LedgerJournal {
-    /// Writes a record. The next sync reports a failure.
-    fn write(&self, entry: EntryId, record: &Record) {
-        let _ = self.journal.append(&encode(&record_json::to_json(entry, record, None)));
+    pub(super) fn new(journal: Arc<Journal>) -> Self {
+        Self { journal, files: BTreeMap::new(), left_out: BTreeSet::new() }
     }
 
     /// Writes the intent of a purchase that is made only if this succeeds.
@@ -478,11 +479,10 @@ impl Ledger {
         });
         let (purchase, earlier_codes) = (Box::new(purchase), Vec::new());
         let record = Record::Charged { purchase, at, codes, earlier_codes, next_requested };
-        let (record, same_order) = self.with_earlier_codes(entry, record);
-        self.write(entry, record);
-        // An order counts once, however often the service returns it.
-        if let Some((earlier, record)) = same_order {
-            self.write(earlier, record);
+        match self.with_earlier_codes(entry, record) {
+            // An order counts once, however often the service returns it.
+            (record, Some(end)) => self.write_all([(entry, record), end]),
+            (record, None) => self.write(entry, record),
         }
     }
 
@@ -660,6 +660,11 @@ impl Ledger {
         }
     }
 
+    /// Whether an unknown purchase has this order among its candidates.
+    pub(crate) fn is_candidate(&self, id: &str) -> bool {
+        self.candidate(id).is_some()
+    }
+
     /// Returns the unknown purchase that has this order among its candidates: first the one that
     /// has it as its best.
     fn candidate(&self, id: &str) -> Option<(EntryId, Order)> {
@@ -794,9 +799,11 @@ impl Ledger {
         self.entry_of(intent).is_none_or(|(_, entry)| entry.owner.is_none())
     }
 
-    /// Returns when the outcome of this intent became unknown, on the monotonic clock.
+    /// Returns when the outcome of this intent became unknown to this process, on the monotonic
+    /// clock.
     pub(crate) fn lost_at(&self, intent: &Intent) -> Option<Duration> {
-        Some(self.entry_of(intent)?.1.lost()?.at.monotonic)
+        let (_, entry) = self.entry_of(intent)?;
+        Some(entry.lost()?.at.monotonic.max(entry.adopted_at.unwrap_or_default()))
     }
 
     /// Returns the activation ids in the bytes of the reply of an unknown purchase.
@@ -1121,15 +1128,53 @@ impl Ledger {
 
     /// Writes a record to the journal, if there is one, and applies it.
     fn write(&mut self, entry: EntryId, record: Record) {
-        if let Some(journal) = &self.journal {
-            journal.write(entry, &record);
+        self.write_all([(entry, record)]);
+    }
+
+    /// Writes records to the journal, if there is one, and applies them. A process that dies has
+    /// written all of them or none. The next sync reports a failure.
+    fn write_all<const N: usize>(&mut self, records: [(EntryId, Record); N]) {
+        if let Some(journal) = &mut self.journal {
+            let mut lines = Vec::new();
+            let mut add = |id, record: &Record| {
+                lines.extend(encode(&record_json::to_json(id, record, None)));
+            };
+            for (id, record) in &records {
+                // A reader does not know a purchase that is not in the file.
+                if journal.left_out.remove(id)
+                    && let Some(entry) = self.purchases.get(id)
+                {
+                    add(*id, &Record::Restored { counted: entry.counted });
+                    entry.records().iter().for_each(|known| add(*id, known));
+                }
+                add(*id, record);
+            }
+            let _ = journal.journal.append(&lines);
         }
-        self.fold(entry, record);
+        for (id, record) in records {
+            self.fold(id, record);
+        }
+    }
+
+    /// Records that a snapshot of the purchases that can still change was taken for our file.
+    pub(super) fn leave_out_settled(&mut self) {
+        let settled = self.purchases.keys().filter(|id| !self.changeable.contains(id));
+        if let Some(journal) = &mut self.journal {
+            journal.left_out = settled.copied().collect();
+        }
     }
 
     /// Applies a record, and updates the budgets.
     pub(super) fn fold(&mut self, entry: EntryId, record: Record) {
         self.next_entry = self.next_entry.max(entry.0.saturating_add(1));
+        match &record {
+            Record::Restored { counted } if !self.purchases.contains_key(&entry) => {
+                self.spent = subtract(self.spent, *counted);
+            }
+            // Its records follow again.
+            Record::Intent { .. } => self.remove(entry),
+            _ => {}
+        }
         self.apply(entry, record);
         let id = entry;
         if let Some(entry) = self.purchases.get_mut(&id) {
@@ -1185,7 +1230,7 @@ impl Ledger {
             return;
         }
         match record {
-            Record::Intent { .. } | Record::Rejected => {}
+            Record::Intent { .. } | Record::Restored { .. } | Record::Rejected => {}
             Record::Claimed { is_guess } => {
                 if let State::Unknown(lost) = &entry.state {
                     entry.doubt = is_guess.then(|| lost.clone());
@@ -1344,6 +1389,11 @@ impl Ledger {
         let older = self.changeable().filter(move |(id, entry)| !is_newest(*id, entry));
         let newest = self.changeable().filter(move |(id, entry)| is_newest(*id, entry));
         older.chain(newest).map(|(id, entry)| (id, entry.records()))
+    }
+
+    /// Whether there is any purchase.
+    pub(super) fn has_purchases(&self) -> bool {
+        !self.purchases.is_empty()
     }
 
     /// Returns how many purchases can still change.

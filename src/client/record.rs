@@ -34,6 +34,9 @@ pub(crate) enum Record {
         /// Whether a lease settles the number.
         is_lease: bool,
     },
+    /// The file lacks the purchase, which is settled. `counted` is what it counts; its records
+    /// follow.
+    Restored { counted: Amount },
     /// The first byte may leave from now on.
     Sending,
     /// No byte was sent.

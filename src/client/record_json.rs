@@ -172,6 +172,9 @@ pub(super) fn to_json(entry: EntryId, record: &Record, from: Option<&str>) -> St
             is_lease: Some(*is_lease),
             ..line
         },
+        Record::Restored { counted } => {
+            Line { record: "restored", price_micros: Some(counted.micros()), ..line }
+        }
         Record::Sending => named("sending"),
         Record::NotSent => named("not_sent"),
         Record::Refused(reason) => Line { record: "refused", reason: Some(cut(reason)), ..line },
@@ -249,6 +252,7 @@ pub(super) fn from_json(
             reserved: amount(object, "reserved_micros")?,
             is_lease: flag("is_lease")?,
         },
+        "restored" => Record::Restored { counted: amount(object, "price_micros")? },
         "sending" => Record::Sending,
         "not_sent" => Record::NotSent,
         "refused" => Record::Refused(text("reason")?),

@@ -292,7 +292,7 @@ impl FolderLock<'_> {
         // A file that waits for its removal stays ours.
         let Others { open, replaced, .. } = &mut self.others;
         open.retain(|name, _| names.contains(name) || replaced.contains(name));
-        let mut files = Vec::new();
+        let (mut files, mut ends) = (Vec::new(), Vec::new());
         for name in names {
             let path = folder.join(&name);
             let open = match self.others.open.entry(name.clone()) {
@@ -316,7 +316,7 @@ impl FolderLock<'_> {
             let contents = open.file.read_from(open.position);
             let contents = contents.map_err(|error| failed("reading", &path, &error))?;
             let lines = decode(&contents);
-            open.position += lines.end as u64;
+            ends.push((name.clone(), open.position + lines.end as u64));
             open.is_damaged |= !lines.bad.is_empty();
             files.push(OtherFile {
                 name,
@@ -324,6 +324,12 @@ impl FolderLock<'_> {
                 is_dead: open.is_ours,
                 is_damaged: open.is_damaged,
             });
+        }
+        // If a file could not be read, the lines of the others are read again.
+        for (name, end) in ends {
+            if let Some(open) = self.others.open.get_mut(&name) {
+                open.position = end;
+            }
         }
         Ok(files)
     }

@@ -196,3 +196,73 @@ fn locked_file_whose_adopter_died_counts_once() {
     drop(child);
     assert_eq!(spent(&start(&fixture)), Some(fixture.spent()));
 }
+
+#[test]
+fn failed_look_forgets_no_line() {
+    for skipped in 0..16 {
+        let fixture = Fixture::new();
+        let (first, second) = (start(&fixture), start(&fixture));
+        let third = start(&fixture);
+        let id = first.buy("zz_never").id().to_owned();
+        second.buy("zz_never");
+        first.kill();
+        let from = fixture.machine.operations().len() + skipped;
+        let fault = Fault { from, count: 1, operation: "", errno: 5, is_short: false };
+        fixture.machine.fail(fault);
+        third.client.unclaimed();
+        fixture.machine.clear_faults();
+        third.buy("zz_never");
+        assert_eq!(spent(&third), Some(fixture.spent()), "{skipped}");
+        third.kill();
+        let next = start(&fixture);
+        assert!(next.listed().0.contains(&id), "{skipped}");
+        assert_eq!(spent(&next), Some(fixture.spent()), "{skipped}");
+    }
+}
+
+#[test]
+fn unknown_purchase_ends_though_each_process_is_short() {
+    for is_answered in [false, true] {
+        let fixture = Fixture::new();
+        let process = start(&fixture);
+        let intent = lose(&process);
+        if is_answered {
+            process.client.resolve(&intent, Resolution::NotMade).unwrap();
+        }
+        process.kill();
+        for _ in 0..100 {
+            fixture.clock.advance(Duration::from_secs(20 * 60));
+            let process = start(&fixture);
+            process.listed();
+            process.kill();
+        }
+        let last = start(&fixture);
+        assert_eq!(last.listed(), (vec![], 0));
+        assert_eq!(spent(&last), Some(Amount::ZERO));
+    }
+}
+
+#[test]
+fn settled_purchase_can_change_after_it_left_the_file() {
+    let fixture = Fixture::new();
+    let process = start(&fixture);
+    let number = process.buy("zz_ok");
+    number.wait_for_code(Duration::from_secs(60)).unwrap();
+    number.complete().unwrap();
+    let open = process.buy("zz_never");
+    // Half a day later the file is compacted.
+    fixture.clock.advance(Duration::from_secs(13 * 3600));
+    process.buy("zz_never").cancel().unwrap();
+    number.keep();
+    let is_restored = |(_, contents): (PathBuf, Vec<u8>)| {
+        String::from_utf8_lossy(&contents).contains("\"restored\"")
+    };
+    assert!(fixture.machine.files().into_iter().any(is_restored));
+    let before = spent(&process);
+    process.kill();
+    let next = start(&fixture);
+    assert_eq!(spent(&next), before);
+    let damaged = |(path, _): (PathBuf, Vec<u8>)| path.to_string_lossy().ends_with(".damaged");
+    assert!(!fixture.machine.files().into_iter().any(damaged));
+    drop(open);
+}

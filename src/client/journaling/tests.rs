@@ -84,6 +84,7 @@ fn every_record() -> Vec<Record> {
         Record::Resolved(Resolution::NotMade),
         Record::Refused("NO_NUMBERS".to_owned()),
         Record::NotSent,
+        Record::Restored { counted: reserved },
     ]
 }
 

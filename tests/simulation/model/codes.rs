@@ -153,8 +153,15 @@ impl Model<'_> {
                         && matches!(&found.result, Err(error) if is_end(error.kind()))
                 })
         };
+        // The history that the wait read shows that the order expired without a code.
+        let is_proved = error.kind() == ErrorKind::Expired
+            && self.history.of(checked.number).any(|exchange| {
+                exchange.action == "getOrders"
+                    && exchange.body().is_some_and(|body| body.contains(id.as_str()))
+            });
         let mut others = self.history.calls.iter().enumerate();
-        if self.is_disturbed(process, call.at, end.at)
+        if is_proved
+            || self.is_disturbed(process, call.at, end.at)
             || others.any(|(number, other)| number != checked.number && finds_end(other))
             || self.pauses(process, call.at, end.at) > 0
             || self.of_lineage(process).any(excuses)

@@ -174,7 +174,9 @@ impl Model<'_> {
         let is_bought = |id: &str| bought.iter().any(|order| order.activation == id);
         let ours = candidates.iter().filter(|order| order["is_ours"] == true);
         let mut wrong = ours.filter_map(|order| order["activation_id"].as_str());
-        if let Some(id) = wrong.find(|id| !is_bought(id)) {
+        // A caller who uses a candidate takes it for the purchase.
+        let is_used = |id: &str| self.is_used(checked.call.user.process, id);
+        if let Some(id) = wrong.find(|id| !is_bought(id) && !is_used(id)) {
             return Some(format!("3: marks {id} as ours, but the purchase bought {bought:?}"));
         }
         if value["complete"] != true || self.is_resolved(checked.call, &wanted) {
