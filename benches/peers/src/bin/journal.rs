@@ -300,6 +300,10 @@ impl File for CountingFile {
         self.file.sync()
     }
 
+    fn has_name(&self) -> io::Result<bool> {
+        self.file.has_name()
+    }
+
     fn read_from(&self, position: u64) -> io::Result<Vec<u8>> {
         self.file.read_from(position)
     }
