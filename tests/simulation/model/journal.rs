@@ -26,12 +26,17 @@ impl Model<'_> {
 
     /// Returns the earlier processes on the machine of a process with a journal.
     pub(super) fn ancestors(&self, process: usize) -> Vec<usize> {
+        self.on_machine(process, process)
+    }
+
+    /// Returns the processes below a number on the machine of a process with a journal.
+    pub(super) fn on_machine(&self, process: usize, end: usize) -> Vec<usize> {
         let setups = &self.history.setups;
         let Some(machine) = &setups[process].journal else { return Vec::new() };
         let is_on_it = |other: &usize| {
             setups[*other].journal.as_ref().is_some_and(|other| other.is_same(machine))
         };
-        (0..process).filter(is_on_it).collect()
+        (0..end).filter(is_on_it).collect()
     }
 
     fn forgotten_order(

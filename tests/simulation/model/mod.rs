@@ -149,9 +149,12 @@ impl Model<'_> {
         self.history.exchanges.iter().filter(move |exchange| exchange.process == process)
     }
 
-    /// Returns a process and those whose journal it continues.
+    /// Returns a process and those with the same journal: it lists their purchases when they die.
     fn lineage(&self, process: usize) -> Vec<usize> {
-        self.ancestors(process).into_iter().chain([process]).collect()
+        let mut others = self.on_machine(process, self.history.setups.len());
+        others.retain(|other| *other != process);
+        others.push(process);
+        others
     }
 
     fn of_lineage(&self, process: usize) -> impl Iterator<Item = &Exchange> {

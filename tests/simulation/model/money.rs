@@ -299,7 +299,7 @@ impl Model<'_> {
         let process = call.user.process;
         let listed = checked.value()?["unclaimed"].as_array()?;
         for id in listed.iter().filter_map(|one| one["purchase"]["activation_id"].as_str()) {
-            // With a journal it lists the purchases of the processes before it.
+            // With a journal it lists the purchases of processes that died.
             let is_ours = self.lineage(process).into_iter().any(|process| {
                 let mut bought = self.of_process(process).flat_map(|exchange| &exchange.bought);
                 self.is_used(process, id) || bought.any(|order| order.activation == id)
