@@ -481,7 +481,7 @@ impl Ledger {
         let record = Record::Charged { purchase, at, codes, earlier_codes, next_requested };
         match self.with_earlier_codes(entry, record) {
             // An order counts once, however often the service returns it.
-            (record, Some(end)) => self.write_all([(entry, record), end]),
+            (record, Some(end)) => self.write_all(vec![(entry, record), end]),
             (record, None) => self.write(entry, record),
         }
     }
@@ -1128,12 +1128,13 @@ impl Ledger {
 
     /// Writes a record to the journal, if there is one, and applies it.
     fn write(&mut self, entry: EntryId, record: Record) {
-        self.write_all([(entry, record)]);
+        self.write_all(vec![(entry, record)]);
     }
 
     /// Writes records to the journal, if there is one, and applies them. A process that dies has
     /// written all of them or none. The next sync reports a failure.
-    fn write_all<const N: usize>(&mut self, records: [(EntryId, Record); N]) {
+    #[inline(never)]
+    fn write_all(&mut self, records: Vec<(EntryId, Record)>) {
         if let Some(journal) = &mut self.journal {
             let mut lines = Vec::new();
             let mut add = |id, record: &Record| {
