@@ -545,7 +545,7 @@ fn adopt_into(
     Ok(names)
 }
 
-/// Merges what is known of a purchase with the records of another file; `None` if those add
+/// Merges the known records of a purchase with those of another file; `None` if those add
 /// nothing. The purchase counts if it counts in one of them, and the outcome is the surer one.
 fn merge(known: &[Record], other: &[Record]) -> Option<Vec<Record>> {
     let (known_intent, known_outcome) = known.split_first()?;
