@@ -94,12 +94,9 @@ impl Client {
             SetStatus::SmsSent => {}
             SetStatus::NextCode => {
                 self.ledger().next_requested(id);
-                // The service forgets the codes so far.
-                self.sync_journal(|| operation(id, wanted));
             }
             SetStatus::Complete => {
                 self.ledger().closing(id, Ending::Completed);
-                self.sync_journal(|| operation(id, wanted));
             }
             SetStatus::Cancel | SetStatus::CancelLegacy => {
                 self.ledger().closing(id, Ending::Cancelled);
@@ -134,10 +131,15 @@ impl Client {
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&operation, error))?;
         let deadline = self.deadline();
+        // The service forgets the codes so far. Another call may have received one until now.
+        let forgets_codes = matches!(wanted, SetStatus::NextCode | SetStatus::Complete);
         // Whether a request of this call may have applied.
         let mut is_recent = false;
         for attempt in 1.. {
             self.admit(&operation, deadline)?;
+            if forgets_codes {
+                self.sync_journal(|| operation.clone());
+            }
             let left = self.left(deadline);
             let error = match self.shared.exchange(
                 &request,
