@@ -48,7 +48,7 @@ impl Fixture {
             .join(self.submit(operation), SOON)
             .unwrap()
             .expect("the operation completes");
-        serde_json::from_str(&completion.result.unwrap()).unwrap()
+        serde_json::from_str(&completion.result.unwrap().json()).unwrap()
     }
 
     /// Returns the number of requests of an action that reached the server.
@@ -159,7 +159,7 @@ fn a_hundred_slow_purchases_of_one_kind_are_bought() {
         .into_iter()
         .map(|ticket| {
             let completion = fixture.queue.join(ticket, SOON).unwrap().expect("it completes");
-            let number: Value = serde_json::from_str(&completion.result.unwrap()).unwrap();
+            let number: Value = serde_json::from_str(&completion.result.unwrap().json()).unwrap();
             number["id"].as_str().unwrap().to_owned()
         })
         .collect();

@@ -57,11 +57,11 @@ pub struct sastaotp_completion {
 
 impl sastaotp_completion {
     fn new(completion: Completion) -> Self {
-        let Completion { ticket, result } = completion;
+        let Completion { ticket, result, .. } = completion;
         let status = result.as_ref().err().map_or(SASTAOTP_OK, |error| status_of(error.kind()));
         Self {
             ticket: ticket.number(),
-            outcome: result.map(c_string).map_err(sastaotp_error::new),
+            outcome: result.map(|output| c_string(output.into_json())).map_err(sastaotp_error::new),
             status,
         }
     }

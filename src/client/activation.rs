@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
@@ -122,6 +122,23 @@ impl Drop for SharedActivation {
     }
 }
 
+/// An activation that does not hold its order: its purchase, for a caller who may claim it again.
+pub(crate) struct UnheldActivation {
+    client: Client,
+    id: String,
+    purchase: Option<Arc<(Intent, Purchase)>>,
+    shared: Weak<SharedActivation>,
+}
+
+impl UnheldActivation {
+    /// Claims the order: the one of the purchase, if a handle of it is left.
+    pub(crate) fn claim(self) -> Activation {
+        let Self { client, id, purchase, shared } = self;
+        let shared = shared.upgrade().unwrap_or_else(|| Activation::find_or_share(&client, &id));
+        Activation { client, purchase, shared }
+    }
+}
+
 impl Client {
     /// Claims an existing activation: of an earlier run, from the history, or from
     /// [`Client::unclaimed`], which does not list it as long as a handle exists. Sends nothing.
@@ -176,6 +193,13 @@ impl Activation {
                 None
             }
         };
+        let shared = Self::find_or_share(&client, id);
+        drop(folder);
+        Ok(Self { client, purchase: shared.purchase.clone(), shared })
+    }
+
+    /// Returns the part that the handles of an order share, and holds the order.
+    fn find_or_share(client: &Client, id: &str) -> Arc<SharedActivation> {
         let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
             let ((held, purchase), facts) = {
@@ -192,7 +216,7 @@ impl Activation {
             if let Some(ending) = facts.ending {
                 state.set_ending(ending);
             }
-            let shared = Self::share(&client, id, purchase.map(Arc::new), state);
+            let shared = Self::share(client, id, purchase.map(Arc::new), state);
             shared.held().push(held);
             let may_be = |ending| facts.ending.is_none() && facts.closing == Some(ending);
             shared.may_be_cancelled.store(may_be(Ending::Cancelled), Ordering::Relaxed);
@@ -200,8 +224,7 @@ impl Activation {
             shared
         });
         shared.hold();
-        drop(folder);
-        Ok(Self { client, purchase: shared.purchase.clone(), shared })
+        shared
     }
 
     fn share(
@@ -230,6 +253,17 @@ impl Activation {
     /// Returns whether another handle of the same activation exists.
     pub(crate) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.shared) > 1
+    }
+
+    /// Returns the same activation without a hold on its order.
+    pub(crate) fn unheld(&self) -> UnheldActivation {
+        let Self { client, purchase, shared } = self;
+        UnheldActivation {
+            client: client.clone(),
+            id: shared.id.clone(),
+            purchase: purchase.clone(),
+            shared: Arc::downgrade(shared),
+        }
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -8,7 +8,7 @@ use super::operation::WorkKind;
 use super::schedule::Pick;
 use super::single_step::SingleStep;
 use super::state::Timer;
-use super::{Completion, Operation, Queue, Ticket};
+use super::{Completion, Operation, Output, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
 use crate::intent::tests::defective_client;
 use crate::transport::{Lane, Phase, Reply, Request, Transport, TransportError};
@@ -587,7 +587,7 @@ fn a_ticket_of_another_queue_is_refused() {
     other
         .shared
         .lock()
-        .submit(&fixture.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap())
+        .submit(&fixture.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap(), 0)
         .unwrap();
     assert!(!other.cancel(ticket));
     assert_eq!(other.join(ticket, Duration::MAX).unwrap_err().kind(), ErrorKind::Config);
@@ -791,7 +791,7 @@ fn submit(queue: &Queue, json: &str) -> Ticket {
 }
 
 fn result(queue: &Queue, ticket: Ticket) -> crate::Result<String> {
-    queue.join(ticket, 60 * SECOND).unwrap().expect("it completes").result
+    queue.join(ticket, 60 * SECOND).unwrap().expect("it completes").result.map(Output::into_json)
 }
 
 const BUY: &str = r#"{"op":"get_number","service":"tg","country":"22","max_price":"9"}"#;
