@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
@@ -46,6 +46,8 @@ pub(super) struct SharedActivation {
     client: Client,
     id: String,
     purchase: Option<Arc<(Intent, Purchase)>>,
+    /// The number in the ledger, once it has one, if the purchase has none.
+    listed_number: OnceLock<String>,
     state: Mutex<OrderState>,
     /// Whether a cancellation may have applied: its reply was lost, and no later reply shows the
     /// outcome.
@@ -237,6 +239,7 @@ impl Activation {
             client: client.without_cancel(),
             id: id.to_owned(),
             purchase,
+            listed_number: OnceLock::new(),
             state: Mutex::new(state),
             may_be_cancelled: AtomicBool::new(false),
             may_be_completed: AtomicBool::new(false),
@@ -276,16 +279,41 @@ impl Activation {
     }
 
     /// Returns the phone number verbatim. `None` if the activation was claimed by its id and this
-    /// process has no record of its purchase: the process did not buy it, and no search or
-    /// resolution found it. Empty if it was found without a number.
+    /// process does not know its number: it did not buy it, and no search, resolution or page of
+    /// the history showed it. Empty if the order was found without a number.
     pub fn phone_number(&self) -> Option<&str> {
-        self.purchase().map(|purchase| purchase.phone_number.as_str())
+        let of_purchase = self.purchase().map(|purchase| purchase.phone_number.as_str());
+        of_purchase
+            .filter(|number| !number.is_empty())
+            .or_else(|| self.listed_number().or(of_purchase))
     }
 
-    /// Returns the price that was charged. `None` if the service did not state it, or as for
-    /// [`Activation::phone_number`].
+    /// Returns the price that was charged. `None` if neither the purchase nor the history stated
+    /// it, or as for [`Activation::phone_number`].
     pub fn price(&self) -> Option<Amount> {
-        self.purchase()?.price
+        self.purchase().and_then(|purchase| purchase.price).or_else(|| self.known_to_ledger().0)
+    }
+
+    /// Returns the number that the ledger has: of the history, or of a purchase that was resolved
+    /// after the activation was claimed.
+    fn listed_number(&self) -> Option<&str> {
+        let number = &self.shared.listed_number;
+        if number.get().is_none()
+            && let (_, Some(known)) = self.known_to_ledger()
+            && !known.is_empty()
+        {
+            let _ = number.set(known);
+        }
+        number.get().map(String::as_str)
+    }
+
+    /// Returns the price and the number of the order in the ledger.
+    fn known_to_ledger(&self) -> (Option<Amount>, Option<String>) {
+        if self.shared.is_superseded.load(Ordering::Relaxed) {
+            // The id means another order.
+            return (None, None);
+        }
+        self.client.ledger().price_and_number(self.id())
     }
 
     /// Returns when the order expires, if the service stated it.
@@ -293,7 +321,8 @@ impl Activation {
         self.state().expires_at()
     }
 
-    /// Returns the reply of the purchase. `None` as for [`Activation::phone_number`].
+    /// Returns the reply of the purchase. `None` if the activation was claimed by its id and this
+    /// process has no record of its purchase.
     pub fn purchase(&self) -> Option<&Purchase> {
         self.purchase.as_ref().map(|bought| &bought.1)
     }
