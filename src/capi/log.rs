@@ -41,8 +41,9 @@ pub const SASTAOTP_LOG_TRACE: sastaotp_log_level = sastaotp_log_level(5);
 
 /// Receives a record. `message` is one line that never contains the API key; it is valid during the
 /// call.
-pub type sastaotp_log_callback =
-    Option<unsafe extern "C" fn(*mut c_void, sastaotp_log_level, *const c_char)>;
+pub type sastaotp_log_callback = Option<
+    unsafe extern "C" fn(user: *mut c_void, level: sastaotp_log_level, message: *const c_char),
+>;
 
 /// How many records wait for the callback at most. Further ones are counted and dropped.
 const CAPACITY: usize = 4096;

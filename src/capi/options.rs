@@ -94,7 +94,8 @@ mod tests {
     }
 
     fn read(words: &[u64]) -> Result<Sample> {
-        // SAFETY: each row below has as many bytes as its first word says, or a size that is refused.
+        // SAFETY: each row below has as many bytes as its first word says, or a size that is
+        // refused.
         unsafe { options(words.as_ptr().cast::<Sample>()) }
     }
 
