@@ -158,10 +158,10 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
-/// Sets the callback that receives the library's log: the records of `level` and of lower levels.
-/// One thread at a time calls it, a thread of the library that holds no lock: it may call any
-/// function, and a slow callback delays no call. If more than 4,096 records wait for it, further
-/// ones are dropped and counted in a record. `user` is passed to each call.
+/// Sets the callback that receives the library's log: the records of `level` and of all more
+/// serious levels. One thread at a time calls it, a thread of the library that holds no lock: it
+/// may call any function, and a slow callback delays no call. If more than 4,096 records wait for
+/// it, further ones are dropped and counted in a record. `user` is passed to each call.
 ///
 /// SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the records that
 /// wait were delivered and the last call of the previous callback has returned, so `user` can be
