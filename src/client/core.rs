@@ -160,13 +160,13 @@ impl Client {
     /// unclaimed one of the same API key. Call it at the end of a program and print the list: the
     /// library prints nothing.
     pub fn finish(&self, wait: Duration) -> Vec<Unclaimed> {
-        let deadline = self.now().monotonic.saturating_add(wait);
-        while !self.has_finished() && !self.left(deadline).is_zero() {
-            if !self.sleep(FINISH_CHECK.min(self.left(deadline))) {
-                break;
-            }
+        // The program that ends has often triggered the token itself.
+        let client = self.without_cancel();
+        let deadline = client.now().monotonic.saturating_add(wait);
+        while !client.has_finished() && !client.left(deadline).is_zero() {
+            client.sleep(FINISH_CHECK.min(client.left(deadline)));
         }
-        self.unfinished()
+        client.unfinished()
     }
 
     /// Returns whether no purchase of this client is in flight.
