@@ -226,11 +226,9 @@ fn a_claimed_number_has_its_phone_number_and_price() {
     let lost = fixture.queue.join(fixture.submit(purchase), SOON).unwrap().unwrap();
     let error = json!(lost.result.unwrap_err());
     // An order of another program is claimed before any page of the history shows it.
-    fixture.control("orders", r#"{"service":"zz_never"}"#);
-    let orders = fixture.control("orders", "");
-    let ids = orders["orders"].as_array().unwrap().iter();
-    let foreign = ids.filter(|order| order["foreign"] == true).map(|order| &order["activation_id"]);
-    let early = fixture.client.activation(foreign.last().unwrap().as_str().unwrap()).unwrap();
+    let made = fixture.control("orders", r#"{"service":"zz_never"}"#);
+    let id = made["orders"][0]["activation_id"].as_str().unwrap();
+    let early = fixture.client.activation(id).unwrap();
     assert_eq!((early.phone_number(), early.price()), (None, None));
     let found = fixture.run(json!({"op": "reconcile", "intent": error["intent"], "timeout_ms": 0}));
     let order = &found["candidates"][0];
