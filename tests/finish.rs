@@ -76,7 +76,7 @@ fn a_triggered_token_does_not_end_finish() {
         assert_eq!(buying.join().unwrap().unwrap_err().charge(), Charge::Unknown);
         let opening = scope.spawn(|| {
             // Gives a `finish` that does not wait the time to return.
-            thread::sleep(Duration::from_millis(200));
+            thread::sleep(Duration::from_secs(3));
             gate.set(|state| state.is_open = true);
         });
         let listed = handle.finish(SOON);
