@@ -1,18 +1,18 @@
 //! `CancelToken`: ends blocked calls from another thread.
 
 use std::fmt;
-use std::io::{self, PipeReader, PipeWriter, Write};
+use std::io;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::system::Event;
 
 /// The longest time for which a blocked call does not see a trigger that wakes it in no other way.
 const SLICE: Duration = Duration::from_millis(50);
-/// The longest single sleep on the pipe.
+/// The longest single sleep on the event.
 const MAX_SLEEP: Duration = Duration::from_secs(86_400);
 
 /// Ends calls from another thread.
@@ -46,32 +46,24 @@ struct Shared {
     nudged: Condvar,
 }
 
-/// A pipe that becomes readable when the token is triggered. The byte in it is never read, so it
-/// stays readable. Closing the write end would not wake the reader while a forked child has a copy.
+/// The event that is set when the token is triggered.
 struct Wake {
-    /// The process that made the pipe. A forked child shares the pipe and must not trigger it,
+    /// The process that made the event. A forked child shares the event and must not set it,
     /// because that would end the parent's calls.
     pid: u32,
-    reader: Arc<PipeReader>,
-    writer: PipeWriter,
-    /// The pipe of a forked child.
+    event: Arc<Event>,
+    /// The event of a forked child.
     of_child: OnceLock<Box<Self>>,
 }
 
 impl Wake {
     fn new(pid: u32) -> io::Result<Self> {
-        let (reader, writer) = io::pipe()?;
-        Ok(Self { pid, reader: Arc::new(reader), writer, of_child: OnceLock::new() })
-    }
-
-    fn trigger(&self) {
-        // Cannot block or fail: at most two bytes are written, and this struct holds the read end.
-        let _ = (&self.writer).write(&[1]);
+        Ok(Self { pid, event: Arc::new(Event::new()?), of_child: OnceLock::new() })
     }
 }
 
 impl Shared {
-    /// Returns the pipe of a process, if it has made one.
+    /// Returns the event of a process, if it has made one.
     fn wake_of(&self, pid: u32) -> Option<&Wake> {
         let mut next = &self.wake;
         while let Some(wake) = next.get() {
@@ -83,14 +75,14 @@ impl Shared {
         None
     }
 
-    /// Returns the pipe of a process, and makes it if it does not exist.
+    /// Returns the event of a process, and makes it if it does not exist.
     fn make_wake(&self, pid: u32) -> io::Result<&Wake> {
         let mut next = &self.wake;
         loop {
             match next.get() {
                 Some(wake) if wake.pid == pid => return Ok(wake),
                 Some(wake) => next = &wake.of_child,
-                // If another thread is faster, its pipe counts.
+                // If another thread is faster, its event counts.
                 None => drop(next.set(Box::new(Wake::new(pid)?))),
             }
         }
@@ -110,10 +102,10 @@ impl CancelToken {
         if self.0.cancelled.swap(true, Ordering::SeqCst) {
             return;
         }
-        // Either this sees the pipe, or the thread that makes it sees the flag.
+        // Either this sees the event, or the thread that makes it sees the flag.
         fence(Ordering::SeqCst);
         if let Some(wake) = self.0.wake_of(process::id()) {
-            wake.trigger();
+            wake.event.set();
         }
     }
 
@@ -138,15 +130,10 @@ impl CancelToken {
 
     /// Sleeps until the token is triggered, or shorter.
     fn sleep(&self, duration: Duration) {
-        let slept = self.wake_fd().and_then(|wake| {
-            let timeout = Timespec::try_from(duration).ok();
-            Ok(poll(&mut [PollFd::new(&*wake, PollFlags::IN)], timeout.as_ref())?)
-        });
-        match slept {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        let slept = self.wake().and_then(|wake| wake.wait(duration));
+        if slept.is_err() {
             // The process has no descriptor left.
-            Err(_) => thread::sleep(duration.min(SLICE)),
+            thread::sleep(duration.min(SLICE));
         }
     }
 
@@ -173,18 +160,18 @@ impl CancelToken {
         self.0.nudged.notify_all();
     }
 
-    /// Returns a descriptor that becomes readable when the token is triggered, and stays readable.
-    pub(crate) fn wake_fd(&self) -> io::Result<Arc<PipeReader>> {
+    /// Returns the event that is set when the token is triggered.
+    pub(crate) fn wake(&self) -> io::Result<Arc<Event>> {
         let pid = process::id();
         if let Some(wake) = self.0.wake_of(pid) {
-            return Ok(Arc::clone(&wake.reader));
+            return Ok(Arc::clone(&wake.event));
         }
         let made = self.0.make_wake(pid)?;
         fence(Ordering::SeqCst);
         if self.is_cancelled() {
-            made.trigger();
+            made.event.set();
         }
-        Ok(Arc::clone(&made.reader))
+        Ok(Arc::clone(&made.event))
     }
 }
 
@@ -198,43 +185,38 @@ impl fmt::Debug for CancelToken {
 mod tests {
     use super::*;
 
-    fn is_readable(fd: &PipeReader) -> bool {
-        poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&Timespec::default())).unwrap() == 1
-    }
-
     #[test]
     fn trigger_wakes_despite_a_forked_write_end() {
         let cancel = CancelToken::new();
-        let wake = cancel.wake_fd().unwrap();
-        let copy_in_child = cancel.0.wake.get().unwrap().writer.try_clone().unwrap();
-        assert!(!is_readable(&wake));
+        let wake = cancel.wake().unwrap();
+        let _in_child = wake.copy_in_child();
+        assert!(!wake.is_set());
         cancel.cancel();
-        assert!(is_readable(&wake));
-        assert!(is_readable(&cancel.wake_fd().unwrap()), "stays readable");
-        drop(copy_in_child);
+        assert!(wake.is_set());
+        assert!(cancel.wake().unwrap().is_set(), "stays set");
         let early = CancelToken::new();
         early.cancel();
-        assert!(is_readable(&early.wake_fd().unwrap()), "triggered before the pipe existed");
+        assert!(early.wake().unwrap().is_set(), "triggered before the event existed");
     }
 
     #[test]
     fn forked_child_cancels_only_its_own_calls() {
         for calls_before in [true, false] {
             let cancel = CancelToken::new();
-            // Pretend to be the child: another process made the pipe, and this one has both ends.
-            let parent_wake = Arc::clone(&cancel.0.make_wake(process::id() + 1).unwrap().reader);
-            let child_wake = calls_before.then(|| cancel.wake_fd().unwrap());
+            // Pretend to be the child: another process made the event, and this one has a copy.
+            let parent_wake = Arc::clone(&cancel.0.make_wake(process::id() + 1).unwrap().event);
+            let child_wake = calls_before.then(|| cancel.wake().unwrap());
             cancel.cancel();
-            assert!(child_wake.is_none_or(|wake| is_readable(&wake)));
-            assert!(is_readable(&cancel.wake_fd().unwrap()));
-            assert!(!is_readable(&parent_wake));
+            assert!(child_wake.is_none_or(|wake| wake.is_set()));
+            assert!(cancel.wake().unwrap().is_set());
+            assert!(!parent_wake.is_set());
         }
     }
 
     #[test]
     fn a_token_is_triggered_any_number_of_times() {
         let cancel = CancelToken::new();
-        cancel.wake_fd().unwrap();
+        cancel.wake().unwrap();
         // More bytes than a pipe has room for.
         for _ in 0..200_000 {
             cancel.cancel();

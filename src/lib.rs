@@ -100,6 +100,7 @@
 //! | the JSON text of a record in the journal | `client/record_json.rs` |
 //! | the ledger in the journal, and the files of other processes | `client/journaling.rs` |
 //! | the files of the journal, their locks and their syncs | `journal/` |
+//! | sockets, waits, files and signals of each system | `system/` |
 //! | which clients share a ledger | `client/account.rs` |
 //! | which handles share the state of an order | `client/live_activations.rs` |
 //! | a C function or getter | the file of `capi/` with the name of the Rust type |
@@ -116,9 +117,6 @@
 //! The clock and the transport are passed to the client, so the tests of everything above them need
 //! no sockets and no waiting. With feature `sandbox` the crate contains the service itself, small
 //! and deterministic: see the module `sandbox`.
-
-#[cfg(not(unix))]
-compile_error!("sastaotp needs a unix system: it interrupts connections with poll(2)");
 
 mod amount; // money in micro-rupees
 mod cancel_token; // ends blocked calls from another thread
@@ -139,6 +137,8 @@ mod threads; // threads that their owner can join
 pub mod journal; // a write-ahead log on disk
 #[doc(hidden)]
 pub mod protocol; // requests to text, replies to types
+#[doc(hidden)]
+pub mod system; // the operating system behind one interface
 #[doc(hidden)]
 pub mod transport; // one HTTP exchange
 

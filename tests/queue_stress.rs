@@ -118,14 +118,22 @@ impl Stress<'_> {
     }
 }
 
+/// Counts the threads of the library. Only Linux shows their names.
 fn threads() -> usize {
+    if !cfg!(target_os = "linux") {
+        return 0;
+    }
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let names = tasks
         .map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
     names.filter(|name| name.starts_with("sastaotp-")).count()
 }
 
+/// Counts the descriptors of this process. Only Linux shows them.
 fn descriptors() -> usize {
+    if !cfg!(target_os = "linux") {
+        return 0;
+    }
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 

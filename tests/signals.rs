@@ -9,7 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sastaotp::{Amount, CancelToken, Charge, Client, ErrorKind, NumberRequest};
-use signal_hook::consts::SIGUSR1;
+#[cfg(windows)]
+use signal_hook::consts::SIGINT as SIGNAL;
+#[cfg(unix)]
+use signal_hook::consts::SIGUSR1 as SIGNAL;
 use signal_hook::low_level::{raise, register, unregister};
 
 /// Longer than any call may take after its token is triggered.
@@ -21,11 +24,11 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `body` while SIGUSR1 triggers the token.
+/// Runs `body` while the signal triggers the token.
 fn with_handler<T>(token: &CancelToken, body: impl FnOnce() -> T) -> T {
     let trigger = token.clone();
     // SAFETY: triggering a token is async-signal-safe.
-    let handler = unsafe { register(SIGUSR1, move || trigger.cancel()) }.unwrap();
+    let handler = unsafe { register(SIGNAL, move || trigger.cancel()) }.unwrap();
     let result = body();
     unregister(handler);
     result
@@ -77,7 +80,7 @@ fn a_signal_ends_every_blocked_call() {
                 assert!(start.elapsed() < HANG, "the calls send their requests");
                 thread::sleep(Duration::from_millis(5));
             }
-            raise(SIGUSR1).unwrap();
+            raise(SIGNAL).unwrap();
             assert!(wait.join().unwrap(), "it was triggered");
             for error in [read, code].map(|call| call.join().unwrap()) {
                 assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
@@ -101,7 +104,7 @@ fn a_signal_races_with_the_first_wait() {
                 for _ in 0..round % 100 {
                     std::hint::spin_loop();
                 }
-                raise(SIGUSR1).unwrap();
+                raise(SIGNAL).unwrap();
                 assert!(waiter.join().unwrap());
             });
         });

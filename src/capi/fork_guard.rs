@@ -2,11 +2,11 @@
 
 #[cfg(fuzzing)]
 use std::cell::Cell;
-use std::ffi::c_int;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::boundary::{CALLING, Object};
+use super::system;
 use crate::{Error, Result};
 
 /// A value that only the process that created it may use.
@@ -50,21 +50,16 @@ impl Process {
         Self { id: process_id(), forks: FORK_COUNT.load(Ordering::Relaxed) }
     }
 
-    /// Counts each later fork, in the child.
+    /// Counts each later fork, in the child, and keeps the library loaded, because threads run in
+    /// it.
     pub(super) fn register_fork_handler() {
-        type Handler = Option<extern "C" fn()>;
-        unsafe extern "C" {
-            fn pthread_atfork(before: Handler, parent: Handler, child: Handler) -> c_int;
-        }
         extern "C" fn count_fork() {
             FORK_COUNT.fetch_add(1, Ordering::Relaxed);
         }
         static REGISTERED: AtomicBool = AtomicBool::new(false);
         if !REGISTERED.swap(true, Ordering::Relaxed) {
-            // SAFETY: the handler lives as long as the library, and is allowed in a child because
-            // it only increments an atomic. If there is no memory to register it, the process id
-            // alone has to suffice.
-            unsafe { pthread_atfork(None, None, Some(count_fork)) };
+            system::register_fork_handler(count_fork);
+            system::keep_library_loaded();
         }
     }
 }

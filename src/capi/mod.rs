@@ -51,6 +51,7 @@ mod services;
 mod settled_leases;
 mod settlement;
 mod sms;
+mod system;
 mod unclaimed;
 mod version;
 mod wait_options;

@@ -1,7 +1,6 @@
 //! Many operations at once, for event loops and the bindings.
 
 use std::ffi::{c_char, c_void};
-use std::os::fd::AsRawFd;
 
 use super::activation::sastaotp_on_too_early;
 use super::boundary::{
@@ -17,6 +16,7 @@ use super::number_request::{number_request, sastaotp_number_request};
 use super::pointer;
 use super::unclaimed::sastaotp_unclaimed_list;
 use super::wait_options::{copied_options, sastaotp_wait_options};
+use crate::system::AsRawFd as _;
 use crate::{Error, Operation, Queue, Result, Ticket};
 
 /// Runs operations in the background, on a pool of workers that grows and shrinks: thousands of
@@ -378,10 +378,15 @@ pub unsafe extern "C" fn sastaotp_queue_join(
 /// Returns a file descriptor (a SOCKET on Windows) for poll, epoll and event loops. It is readable
 /// exactly while there is a completion to take. Do not read from it or close it. It is valid until
 /// sastaotp_queue_free: remove it from the event loop first. Returns -1 if `queue` is NULL or
-/// belongs to the parent process. Since 0.1.0.
+/// belongs to the parent process. On Windows the first call makes it, from a connection of the
+/// process with itself, and returns -1 if that fails: then call sastaotp_queue_take at intervals.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_fd(queue: *const sastaotp_queue) -> isize {
-    read_or(queue, -1, |queue| queue.0.get().map_or(-1, |queue| queue.fd().as_raw_fd() as isize))
+    read_or(queue, -1, |queue| {
+        let fd = queue.0.get().and_then(|queue| queue.fd().ok());
+        fd.map_or(-1, |fd| fd.as_raw_fd() as isize)
+    })
 }
 
 /// Returns the number of open tickets: submitted and not finished. If it is 0, there may still be

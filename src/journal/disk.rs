@@ -2,13 +2,12 @@
 //! disk that fails, or that loses unsynced data.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use crate::system::{self, JournalFile};
 
 /// The pause between two attempts to take a lock that another process holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
@@ -25,7 +24,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// that this process executes does not inherit it.
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
 
-    /// Opens a file for reading and locking. Creates it if `create` is set and it does not exist.
+    /// Opens a file for reading and owning. With `create` it opens the lock of a folder, and creates
+    /// it if it does not exist.
     fn open(&self, path: &Path, create: bool) -> io::Result<Box<dyn File>>;
 
     /// Returns the names of the files of a folder.
@@ -89,23 +89,20 @@ pub trait File: Send + Sync + fmt::Debug {
 pub struct SystemDisk;
 
 #[derive(Debug)]
-struct SystemFile(fs::File);
+struct SystemFile(JournalFile);
 
 impl Disk for SystemDisk {
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)
+        system::create_folder(folder)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create_new(true).mode(0o600);
-        Ok(Box::new(SystemFile(options.open(path)?)))
+        Ok(Box::new(SystemFile(JournalFile::create(path)?)))
     }
 
     fn open(&self, path: &Path, create: bool) -> io::Result<Box<dyn File>> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(create).mode(0o600);
-        Ok(Box::new(SystemFile(options.open(path)?)))
+        let file = if create { JournalFile::open_lock(path) } else { JournalFile::open(path) };
+        Ok(Box::new(SystemFile(file?)))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
@@ -114,7 +111,7 @@ impl Disk for SystemDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        fs::File::open(folder)?.sync_all()
+        system::sync_folder(folder)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -122,16 +119,15 @@ impl Disk for SystemDisk {
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        system::remove_file(path)
     }
 
     fn is_network(&self, folder: &Path) -> io::Result<bool> {
-        is_network(&fs::File::open(folder)?)
+        system::is_network_folder(folder)
     }
 
     fn boot_id(&self) -> Option<String> {
-        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+        system::boot_id()
     }
 
     fn process_id(&self) -> u32 {
@@ -141,11 +137,11 @@ impl Disk for SystemDisk {
 
 impl File for SystemFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.0).write_all(bytes)
+        self.0.append(bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync()
     }
 
     fn read_from(&self, position: u64) -> io::Result<Vec<u8>> {
@@ -164,25 +160,20 @@ impl File for SystemFile {
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.0.truncate(length)
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
-        allocate(&self.0, length)
+        self.0.allocate(length)
     }
 
     fn try_own(&self, owner: u32) -> io::Result<bool> {
-        if try_flock(&self.0)? {
-            // The second lock shows that this owner lives: a forked child does not have it.
-            let _ = try_process_lock(&self.0);
-            return Ok(true);
-        }
-        Ok(!exists(owner) && try_process_lock(&self.0).unwrap_or(false))
+        self.0.try_own(owner)
     }
 
     fn lock(&self, timeout: Duration) -> io::Result<bool> {
         let start = Instant::now();
-        while !try_flock(&self.0)? {
+        while !self.0.try_lock()? {
             if start.elapsed() >= timeout {
                 return Ok(false);
             }
@@ -192,93 +183,10 @@ impl File for SystemFile {
     }
 
     fn unlock(&self) -> io::Result<()> {
-        Ok(flock(&self.0, FlockOperation::Unlock)?)
+        self.0.unlock()
     }
 
     fn has_name(&self) -> io::Result<bool> {
-        Ok(self.0.metadata()?.nlink() > 0)
+        self.0.has_name()
     }
-}
-
-/// Takes the lock of the open file description, which forked children share: flock(2).
-fn try_flock(file: &fs::File) -> io::Result<bool> {
-    let tried = flock(file, FlockOperation::NonBlockingLockExclusive);
-    match tried {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whether a process with this id exists, as far as this process can see others.
-fn exists(process: u32) -> bool {
-    process == std::process::id() || Path::new(&format!("/proc/{process}")).exists()
-}
-
-/// Takes the lock of the process, which forked children do not share: fcntl(2). A process loses it
-/// when it closes any descriptor of the file, so a free lock alone does not show that its owner is
-/// dead.
-#[cfg(target_os = "linux")]
-fn try_process_lock(file: &fs::File) -> io::Result<bool> {
-    let tried = rustix::fs::fcntl_lock(file, FlockOperation::NonBlockingLockExclusive);
-    match tried {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// On other systems the two kinds of lock conflict with each other.
-#[cfg(not(target_os = "linux"))]
-fn try_process_lock(_: &fs::File) -> io::Result<bool> {
-    Ok(false)
-}
-
-#[cfg(target_os = "linux")]
-fn allocate(file: &fs::File, length: u64) -> io::Result<()> {
-    use rustix::io::Errno;
-    let end = file.metadata()?.len();
-    if length <= end {
-        return Ok(());
-    }
-    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, end, length - end) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
-        other => Ok(other?),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-#[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail")]
-fn allocate(_: &fs::File, _: u64) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn is_network(folder: &fs::File) -> io::Result<bool> {
-    /// The kinds of network file systems, as statfs(2) names them: NFS, SMB in three versions, AFS,
-    /// Coda, NCP, 9P, Ceph, Lustre and GPFS.
-    const KINDS: [u32; 11] = [
-        0x6969,
-        0x517b,
-        0xff53_4d42,
-        0xfe53_4d42,
-        0x5346_414f,
-        0x7375_7245,
-        0x564c,
-        0x0102_1997,
-        0x00c3_6400,
-        0x0bd0_0bd0,
-        0x4750_4653,
-    ];
-    let kind = rustix::fs::fstatfs(folder)?.f_type;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits are used")]
-    let kind = kind as u32;
-    Ok(KINDS.contains(&kind))
-}
-
-/// Other systems do not show the kind of a file system in this way.
-#[cfg(not(target_os = "linux"))]
-#[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail")]
-fn is_network(_: &fs::File) -> io::Result<bool> {
-    Ok(false)
 }

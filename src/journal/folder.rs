@@ -531,10 +531,14 @@ fn create(
         .and_then(|()| file.append(&contents))
         .and_then(|()| if settings.syncs() { file.sync() } else { Ok(()) })
         .and_then(|()| if settings.syncs() { disk.sync_folder(folder) } else { Ok(()) });
-    written.map_err(|error| NotCreated {
-        failure: failed("writing", &path, &error),
-        is_left: !is_gone(disk.unlink(&path)),
-    })?;
+    if let Err(error) = written {
+        // On Windows an open file cannot be removed.
+        drop(file);
+        return Err(NotCreated {
+            failure: failed("writing", &path, &error),
+            is_left: !is_gone(disk.unlink(&path)),
+        });
+    }
     Ok((Arc::from(file), contents.len() as u64))
 }
 

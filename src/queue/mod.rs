@@ -15,7 +15,6 @@ mod latency_histogram;
 mod operation;
 mod operation_json;
 mod output;
-mod ready_fd;
 mod schedule;
 #[cfg(any(test, feature = "sandbox"))]
 mod single_step;
@@ -26,7 +25,7 @@ mod threads;
 mod ticket;
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +38,7 @@ pub use ticket::{Completion, Ticket};
 use state::{State, Taken};
 use threads::Shared;
 
+use crate::system::BorrowedFd;
 use crate::{Client, Error, ErrorKind, Result, Unclaimed};
 
 /// How many workers of each kind a queue of [`Queue::new`] may have.
@@ -102,7 +102,7 @@ impl Queue {
     }
 
     fn build(client: &Client, max_workers: usize) -> Result<Self> {
-        let refused = |error: std::io::Error| {
+        let refused = |error: io::Error| {
             let reason = format!("the system refused: {}", error.kind());
             Error::new(ErrorKind::Connection, "creating a queue", reason)
         };
@@ -202,7 +202,10 @@ impl Queue {
 
     /// A descriptor that is readable exactly while a completion can be taken: for poll, epoll and
     /// event loops. Do not read from it, and remove it from the loop before the queue is dropped.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    ///
+    /// On Windows it is a socket of a loopback connection, which the first call makes. The call
+    /// fails if no such connection can be made; it never fails on other systems.
+    pub fn fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.shared.ready_fd.fd()
     }
 }

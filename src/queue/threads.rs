@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 use super::latency_histogram::LatencyHistogram;
 use super::operation::{Job, WorkKind};
 use super::output::Output;
-use super::ready_fd::ReadyFd;
 use super::schedule::Pick;
 use super::state::{State, Timer};
 use super::ticket::Ticket;
 use crate::client::{FINISH_CHECK, Step, Task};
 use crate::clock::Moment;
 use crate::protocol::json_output::fields;
+use crate::system::ReadyFd;
 use crate::threads::Threads;
 use crate::{CancelToken, Client, Error, ErrorKind, Intent, Result};
 

@@ -1,21 +1,18 @@
 //! Opens TCP connections: tries all addresses of a host, each with a short head start over the
 //! next, and uses the first that connects.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, sockopt};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, Either, Transport};
 
 use super::exchange::Exchange;
 use super::resolve::DnsCache;
 use super::socket::Socket;
 use super::types::{Cause, Phase};
+use crate::system::{self, Connect, OwnedFd};
 
 /// The head start of an address before the next one is also tried (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -61,14 +58,14 @@ impl<In: Transport> Connector<In> for TcpConnector {
 fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut untried = alternate(addresses).into_iter();
     let mut running: Vec<OwnedFd> = Vec::new();
-    let mut last = Errno::HOSTUNREACH;
+    let mut last = io::Error::from(ErrorKind::HostUnreachable);
     let mut next_start = Instant::now();
     loop {
         if running.is_empty() || Instant::now() >= next_start {
             if let Some(address) = untried.next() {
-                match start(address) {
-                    Ok(Attempt::Connected(socket)) => return ready(exchange, socket),
-                    Ok(Attempt::Pending(socket)) => {
+                match system::connect(address) {
+                    Ok(Connect::Connected(socket)) => return ready(exchange, socket),
+                    Ok(Connect::Pending(socket)) => {
                         running.push(socket);
                         next_start = Instant::now() + HEAD_START;
                     }
@@ -77,64 +74,22 @@ fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> 
                 continue;
             }
             if running.is_empty() {
-                return Err(refused(exchange, last));
+                return Err(refused(exchange, &last));
             }
         }
         let until = (!untried.as_slice().is_empty()).then_some(next_start);
-        let settled = exchange.wait_any(&running, PollFlags::OUT, until)?;
+        let settled = exchange.wait_for_connects(&running, until)?;
         // From the end, so that removing an element keeps the indices of the remaining ones.
-        for index in (0..settled.len()).rev().filter(|&index| settled[index]) {
+        for (index, outcome) in settled.into_iter().enumerate().rev() {
+            let Some(outcome) = outcome else { continue };
             let socket = running.remove(index);
-            match sockopt::socket_error(&socket) {
-                Ok(Ok(())) => return ready(exchange, socket),
-                Ok(Err(error)) | Err(error) => last = error,
+            match outcome {
+                Ok(()) => return ready(exchange, socket),
+                Err(error) => last = error,
             }
             next_start = Instant::now();
         }
     }
-}
-
-/// A non-blocking connect after its first step.
-enum Attempt {
-    Connected(OwnedFd),
-    Pending(OwnedFd),
-}
-
-fn start(address: SocketAddr) -> Result<Attempt, Errno> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let socket = open(family)?;
-    match rustix::net::connect(&socket, &address) {
-        Ok(()) => Ok(Attempt::Connected(socket)),
-        // A connect that a signal interrupts continues in the background like a pending one.
-        Err(Errno::INPROGRESS | Errno::INTR) => Ok(Attempt::Pending(socket)),
-        Err(error) => Err(error),
-    }
-}
-
-/// Opens a non-blocking socket that is closed on exec.
-#[cfg(not(target_vendor = "apple"))]
-fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
-    use rustix::net::SocketFlags;
-    rustix::net::socket_with(
-        family,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )
-}
-
-/// Opens a non-blocking socket that is closed on exec and raises no signal if the peer has closed
-/// it.
-#[cfg(target_vendor = "apple")]
-fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
-    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    sockopt::set_socket_nosigpipe(&socket, true)?;
-    Ok(socket)
 }
 
 fn ready(exchange: &Exchange, socket: OwnedFd) -> io::Result<TcpStream> {
@@ -144,16 +99,11 @@ fn ready(exchange: &Exchange, socket: OwnedFd) -> io::Result<TcpStream> {
 }
 
 /// Turns the failure of the last address into the failure of the exchange.
-fn refused(exchange: &Exchange, error: Errno) -> io::Error {
-    match error {
-        Errno::CONNREFUSED => exchange.fail(Cause::Refused, "the connection was refused"),
-        Errno::TIMEDOUT => exchange.fail(Cause::ConnectTimeout, "no response in time"),
-        Errno::MFILE
-        | Errno::NFILE
-        | Errno::NOBUFS
-        | Errno::NOMEM
-        | Errno::ACCESS
-        | Errno::PERM => exchange.fail_local(&error.into()),
+fn refused(exchange: &Exchange, error: &io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => exchange.fail(Cause::Refused, "the connection was refused"),
+        ErrorKind::TimedOut => exchange.fail(Cause::ConnectTimeout, "no response in time"),
+        _ if system::is_local_failure(error) => exchange.fail_local(error),
         _ => exchange.fail(Cause::Refused, "the host is unreachable"),
     }
 }

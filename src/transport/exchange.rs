@@ -2,25 +2,23 @@
 //!
 //! ureq passes no state of ours to its layers, and a pooled connection serves many exchanges. So
 //! the running exchange is in a thread-local; it runs on one thread from start to end. Every layer
-//! waits through [`Exchange::wait`] or [`Exchange::wait_any`], so every wait ends when the token is
+//! waits through [`Exchange::wait`] and the like, so every wait ends when the token is
 //! triggered or a time limit is reached.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
-use std::io::{self, PipeReader};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::config::Timeouts;
 use super::send_latch::SendLatch;
 use super::types::{Cause, Lane, Phase, Request, TransportError};
 use crate::CancelToken;
+use crate::system::{self, BorrowedFd, Event, Interest, OwnedFd, Settled, Waited};
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Exchange>>> = const { RefCell::new(None) };
@@ -36,7 +34,7 @@ pub(super) struct Exchange {
     /// Host and port of the service, for messages.
     target: Arc<str>,
     cancel: CancelToken,
-    wake: Arc<PipeReader>,
+    wake: Arc<Event>,
     latch: SendLatch,
     timeouts: Timeouts,
     /// When the whole exchange must end.
@@ -75,7 +73,7 @@ impl Exchange {
             body_limit: request.body_limit,
             target,
             cancel: request.cancel.clone(),
-            wake: request.cancel.wake_fd()?,
+            wake: request.cancel.wake()?,
             latch: request.latch.clone(),
             timeouts,
             deadline,
@@ -208,57 +206,59 @@ impl Exchange {
         self.fail(Cause::Local, format_args!("the system refused: {}", error.kind()))
     }
 
-    /// Waits until `fd` is ready for `flags`.
-    pub(super) fn wait(&self, fd: BorrowedFd<'_>, flags: PollFlags) -> io::Result<()> {
-        let mut fds =
-            [PollFd::from_borrowed_fd(fd, flags), PollFd::new(&*self.wake, PollFlags::IN)];
-        self.poll(&mut fds, self.phase_end.get()).map(|_| ())
+    /// Waits until the socket can be read or written.
+    pub(super) fn wait(&self, socket: BorrowedFd<'_>, interest: Interest) -> io::Result<()> {
+        self.block(|cancel, left| system::wait_for_socket(socket, interest, cancel, left))
     }
 
-    /// Waits until some of `fds` are ready for `flags`, or until `until`. Returns which are ready.
-    pub(super) fn wait_any(
+    /// Waits until the event is set.
+    pub(super) fn wait_for_event(&self, event: &Event) -> io::Result<()> {
+        self.block(|cancel, left| system::wait_for_event(event, cancel, left))
+    }
+
+    /// Waits until one of the pending connects succeeds or fails, or until `until`. Returns the
+    /// outcome of each.
+    pub(super) fn wait_for_connects(
         &self,
-        fds: &[OwnedFd],
-        flags: PollFlags,
+        sockets: &[OwnedFd],
         until: Option<Instant>,
-    ) -> io::Result<Vec<bool>> {
-        let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, flags)).collect();
-        polled.push(PollFd::new(&*self.wake, PollFlags::IN));
-        let any = self.poll(&mut polled, until.unwrap_or_else(|| self.phase_end.get()))?;
-        let ready = |fd: &PollFd<'_>| any && !fd.revents().is_empty();
-        Ok(polled[..fds.len()].iter().map(ready).collect())
+    ) -> io::Result<Vec<Settled>> {
+        let mut outcomes = Vec::new();
+        self.block_until(until, |cancel, left| {
+            let (waited, settled) = system::wait_for_connects(sockets, cancel, left)?;
+            outcomes = settled;
+            Ok(waited)
+        })?;
+        Ok(outcomes)
     }
 
-    /// The only place in which an exchange blocks. The last of `fds` must be the token's.
-    fn poll(&self, fds: &mut [PollFd<'_>], until: Instant) -> io::Result<bool> {
-        let fds = if self.obeys_cancel() {
-            fds
-        } else {
-            let last = fds.len() - 1;
-            &mut fds[..last]
-        };
+    fn block(
+        &self,
+        wait: impl FnMut(Option<&Event>, Duration) -> io::Result<Waited>,
+    ) -> io::Result<()> {
+        self.block_until(None, wait)
+    }
+
+    /// The only place in which an exchange blocks. `wait` gets the event that ends it, and the
+    /// longest time to wait. Returns when `wait` is ready, or at `until`.
+    fn block_until(
+        &self,
+        until: Option<Instant>,
+        mut wait: impl FnMut(Option<&Event>, Duration) -> io::Result<Waited>,
+    ) -> io::Result<()> {
+        let cancel = self.obeys_cancel().then_some(&*self.wake);
+        let end = until.map_or(self.phase_end.get(), |until| until.min(self.phase_end.get()));
         loop {
             let now = Instant::now();
-            let left = until.min(self.phase_end.get()).saturating_duration_since(now);
+            let left = end.saturating_duration_since(now);
             if left.is_zero() {
-                return if now < self.phase_end.get() {
-                    Ok(false)
-                } else {
-                    Err(self.timed_out(now))
-                };
+                return if now < self.phase_end.get() { Ok(()) } else { Err(self.timed_out(now)) };
             }
-            let timeout = Timespec::try_from(left).ok();
-            match rustix::event::poll(fds, timeout.as_ref()) {
-                // A timeout or a signal: the clock decides which.
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_)
-                    if self.obeys_cancel()
-                        && fds.last().is_some_and(|wake| !wake.revents().is_empty()) =>
-                {
-                    return Err(self.cancelled());
-                }
-                Ok(_) => return Ok(true),
-                Err(error) => return Err(self.fail_local(&error.into())),
+            match wait(cancel, left) {
+                Ok(Waited::TimedOut) => {}
+                Ok(Waited::Cancelled) => return Err(self.cancelled()),
+                Ok(Waited::Ready) => return Ok(()),
+                Err(error) => return Err(self.fail_local(&error)),
             }
         }
     }

@@ -6,19 +6,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{self, PipeReader, PipeWriter, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::exchange::Exchange;
 use super::types::Cause;
+use crate::system::Event;
 use crate::threads::Threads;
 
 /// How long addresses are cached: long enough for a series of polls, short enough to follow a move
@@ -47,10 +46,9 @@ enum Entry {
     Running { task: Arc<Task>, since: Instant },
 }
 
-/// A running lookup. Its thread owns the [`DoneSignal`] of `done`, and drops it after it set
-/// `outcome`.
+/// A running lookup. Its thread sets `done` after `outcome`.
 struct Task {
-    done: PipeReader,
+    done: Event,
     outcome: Mutex<Option<io::Result<Arc<[IpAddr]>>>>,
 }
 
@@ -109,7 +107,7 @@ impl DnsCache {
                 }
             }
         };
-        exchange.wait(task.done.as_fd(), PollFlags::IN)?;
+        exchange.wait_for_event(&task.done)?;
         let outcome = task.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries = self.lock();
         let is_ours = matches!(
@@ -145,14 +143,12 @@ impl DnsCache {
 
     fn start(&self, host: &str) -> io::Result<Arc<Task>> {
         let slot = Slot::take(&self.hanging)?;
-        let (done, signal) = io::pipe()?;
-        let signal = DoneSignal(signal);
-        let task = Arc::new(Task { done, outcome: Mutex::default() });
-        let (shared, look_up, host) =
-            (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
+        let task = Arc::new(Task { done: Event::new()?, outcome: Mutex::default() });
+        let signal = DoneSignal(Arc::clone(&task));
+        let (look_up, host) = (Arc::clone(&self.look_up), host.to_owned());
         self.threads.spawn("sastaotp-dns", None, move || {
             let outcome = look_up(&host).map(Into::into);
-            *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            *signal.0.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
             drop(slot);
             drop(signal);
         })?;
@@ -184,15 +180,12 @@ impl Drop for Slot {
     }
 }
 
-/// Signals when it is dropped that a lookup ended, also by a panic. It writes a byte that is never
-/// read. Closing the pipe would not be enough: a child that was forked meanwhile also has this end
-/// open.
-struct DoneSignal(PipeWriter);
+/// Sets the event of a lookup when it is dropped, also by a panic.
+struct DoneSignal(Arc<Task>);
 
 impl Drop for DoneSignal {
     fn drop(&mut self) {
-        // It cannot block: the pipe is empty.
-        let _ = self.0.write_all(&[1]);
+        self.0.done.set();
     }
 }
 
@@ -232,11 +225,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
     fn a_forked_child_does_not_delay_a_lookup() {
-        use std::os::fd::AsRawFd;
-
-        use rustix::event::{PollFd, Timespec, poll};
         let dns = DnsCache::new(
             Arc::new(|_| {
                 std::thread::sleep(Duration::from_millis(50));
@@ -245,11 +234,12 @@ mod tests {
             Threads::default(),
         );
         let task = dns.start("service.test").unwrap();
-        // A second write end of the pipe, as a forked child has it.
-        let pipe = format!("/proc/self/fd/{}", task.done.as_raw_fd());
-        let _of_the_child = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
-        let timeout = Timespec { tv_sec: 5, tv_nsec: 0 };
-        assert_eq!(poll(&mut [PollFd::new(&task.done, PollFlags::IN)], Some(&timeout)), Ok(1));
+        let _in_child = task.done.copy_in_child();
+        let end = Instant::now() + Duration::from_secs(5);
+        while !task.done.is_set() && Instant::now() < end {
+            task.done.wait(Duration::from_secs(5)).unwrap();
+        }
+        assert!(task.done.is_set());
         assert!(task.outcome.lock().unwrap().is_some());
     }
 }

@@ -2,12 +2,11 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::AsFd;
 
-use rustix::event::PollFlags;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
 use super::exchange::Exchange;
+use crate::system::{AsFd as _, Interest};
 
 /// The size of a connection's input buffer, and of its output buffer. ureq's default is 128 KiB
 /// each, but hundreds of connections may be pooled, and a poll needs less than a kilobyte. A
@@ -42,7 +41,7 @@ impl Transport for Socket {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(written) => left = &left[written..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    Exchange::current()?.wait(self.stream.as_fd(), PollFlags::OUT)?;
+                    Exchange::current()?.wait(self.stream.as_fd(), Interest::Write)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
@@ -56,7 +55,7 @@ impl Transport for Socket {
         loop {
             // Waits even if bytes are available, so that time limits hold for a peer that never
             // pauses.
-            exchange.wait(self.stream.as_fd(), PollFlags::IN)?;
+            exchange.wait(self.stream.as_fd(), Interest::Read)?;
             match self.stream.read(self.buffers.input_append_buf()) {
                 Ok(amount) => {
                     self.buffers.input_appended(amount);

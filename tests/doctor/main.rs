@@ -475,6 +475,7 @@ fn an_allowed_purchase_is_shown_and_cancelled() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interrupted_wait_names_the_open_order() {
     let fixture = Fixture::new();

@@ -29,6 +29,7 @@ use rows::{ROWS, Row};
 const THREADS: usize = 24;
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
     if let Some(code) = scenarios::run_interrupted_child() {
         return code;
     }

@@ -3,10 +3,12 @@
 
 mod purchases;
 mod replies;
+#[cfg(unix)]
 mod signals;
 mod transport;
 mod waits;
 
+#[cfg(unix)]
 pub(crate) use signals::run_interrupted_child;
 
 /// The id of the fault, the class of action, the case, and the test.
@@ -27,8 +29,11 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     ("N19", "read", "one_byte_at_a_time", transport::read_accepts_single_bytes),
     ("N19", "charge", "one_byte_at_a_time", transport::charge_accepts_single_bytes),
     ("N19", "wait", "one_byte_at_a_time", transport::wait_accepts_single_bytes),
+    #[cfg(unix)]
     ("N19", "read", "signals", signals::read_survives_signals),
+    #[cfg(unix)]
     ("N19", "charge", "signals", signals::charge_survives_signals),
+    #[cfg(unix)]
     ("N19", "wait", "signals", signals::wait_survives_signals),
     ("N20", "read", "suspended", transport::read_is_retried_after_a_suspend),
     ("N20", "charge", "suspended", transport::charge_is_unknown_after_a_suspend),

@@ -199,6 +199,7 @@ fn killed_processes_forget_no_order() {
     assert_eq!(Amount::from_rupees(BUDGET).checked_sub(left), Some(spent));
 }
 
+#[cfg(unix)]
 #[test]
 fn journal_is_private() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -27,6 +27,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sastaotp::CancelToken;
+use sastaotp::system::INTERRUPTS;
 use serde_json::json;
 
 use ask_questions::{findings, survey};
@@ -74,9 +75,8 @@ fn print(text: &str) -> io::Result<()> {
 
 /// Returns a token that an interrupt triggers. A second interrupt ends the program at once.
 fn interruptible() -> io::Result<CancelToken> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let (cancel, interrupted) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    for signal in INTERRUPTS {
         signal_hook::flag::register_conditional_shutdown(
             signal,
             INTERRUPTED.into(),

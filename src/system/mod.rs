@@ -1,0 +1,67 @@
+//! The operating system behind one interface, with a file for each system. No other file depends on
+//! the system, except `capi/system.rs`, whose part needs unsafe code.
+//!
+//! | items | purpose |
+//! |---|---|
+//! | [`Event`], [`wait_for_socket`], [`wait_for_event`], [`wait_for_connects`] | waits that a token ends |
+//! | [`connect`], [`is_local_failure`] | connections |
+//! | [`ReadyFd`] | the descriptor of a queue |
+//! | [`JournalFile`], [`create_folder`], [`sync_folder`], [`remove_file`], [`is_network_folder`], [`boot_id`] | the files of a journal |
+//! | `INTERRUPTS` | the signals that end a program |
+
+#[cfg(not(any(unix, windows)))]
+compile_error!("sastaotp supports Unix and Windows");
+
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+#[path = "bsd.rs"]
+mod kernel;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux.rs"]
+mod kernel;
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod native;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod native;
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "doctor")]
+pub use native::INTERRUPTS;
+pub(crate) use native::{
+    Event, JournalFile, ReadyFd, boot_id, connect, create_folder, is_local_failure,
+    is_network_folder, remove_file, sync_folder, wait_for_connects, wait_for_event,
+    wait_for_socket,
+};
+// On Windows they are the traits and types of sockets.
+pub(crate) use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use std::io;
+
+/// What a socket is awaited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interest {
+    Read,
+    Write,
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Ready,
+    /// The event of the cancellation token is set.
+    Cancelled,
+    /// Possibly before the timeout, for example because of a signal: check the clock.
+    TimedOut,
+}
+
+/// A non-blocking connect after its first step. Programs that this process executes do not inherit
+/// the socket.
+pub(crate) enum Connect {
+    Connected(OwnedFd),
+    Pending(OwnedFd),
+}
+
+/// The outcome of a pending connect; `None` while it is pending.
+pub(crate) type Settled = Option<io::Result<()>>;

@@ -1,0 +1,409 @@
+//! Windows: `WSAPoll`, the sharing modes of files, and the locks of `LockFileEx`.
+//!
+//! A call that waits wakes every 50 ms, because `WSAPoll` can wait for nothing but sockets, and on
+//! older systems does not report a refused connect.
+
+use std::fs::{self, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::windows::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Component, Path, PathBuf, Prefix};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::{AsFd, BorrowedFd, Connect, Interest, OwnedFd, Settled, Waited};
+
+/// The longest time for which a wait does not see that its token was triggered.
+const SLICE: Duration = Duration::from_millis(50);
+/// How long the connection of a [`ReadyFd`] may take. It stays on this machine.
+const PAIR_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many connections of other programs are turned away before the connection of a [`ReadyFd`]
+/// fails.
+const MAX_STRANGERS: usize = 16;
+
+/// Other handles may read the file.
+const FILE_SHARE_READ: u32 = 1;
+/// Other handles may write to the file.
+const FILE_SHARE_WRITE: u32 = 2;
+/// Other handles may rename and remove the file.
+const FILE_SHARE_DELETE: u32 = 4;
+/// The file is being removed, or this user cannot write to it.
+const ERROR_ACCESS_DENIED: i32 = 5;
+/// Another handle of the file does not share it.
+const ERROR_SHARING_VIOLATION: i32 = 32;
+
+/// The signals that end a program: Ctrl-C, `raise`, and Ctrl-Break or the end of the console.
+#[cfg(feature = "doctor")]
+pub const INTERRUPTS: [std::ffi::c_int; 3] = {
+    use signal_hook::consts::{SIGBREAK, SIGINT, SIGTERM};
+    [SIGINT, SIGTERM, SIGBREAK]
+};
+
+/// A flag that one thread sets and others wait for. It stays set.
+#[derive(Debug, Default)]
+pub(crate) struct Event {
+    is_set: AtomicBool,
+    waiting: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Event {
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    /// Sets the event. Takes no lock, so that a signal handler may call it: a thread that begins to
+    /// wait at this moment notices it after a slice.
+    pub(crate) fn set(&self) {
+        self.is_set.store(true, Ordering::SeqCst);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the event is set or the timeout passes; possibly shorter.
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<()> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unset = |(): &mut ()| !self.is_set();
+        drop(self.changed.wait_timeout_while(waiting, timeout.min(SLICE), is_unset));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Event {
+    /// Does nothing: this system has no forks.
+    pub(crate) fn copy_in_child(&self) {}
+}
+
+/// Returns whether a socket is ready; false after the timeout or a slice.
+fn poll(fds: &mut [PollFd<'_>], timeout: Duration) -> io::Result<bool> {
+    let timeout = Timespec::try_from(timeout.min(SLICE)).ok();
+    match rustix::event::poll(fds, timeout.as_ref()) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_set(cancel: Option<&Event>) -> bool {
+    cancel.is_some_and(Event::is_set)
+}
+
+/// Waits until the socket can be read or written.
+pub(crate) fn wait_for_socket(
+    socket: BorrowedFd<'_>,
+    interest: Interest,
+    cancel: Option<&Event>,
+    timeout: Duration,
+) -> io::Result<Waited> {
+    if is_set(cancel) {
+        return Ok(Waited::Cancelled);
+    }
+    let flags = match interest {
+        Interest::Read => PollFlags::IN,
+        Interest::Write => PollFlags::OUT,
+    };
+    let is_ready = poll(&mut [PollFd::from_borrowed_fd(socket, flags)], timeout)?;
+    Ok(if is_ready { Waited::Ready } else { Waited::TimedOut })
+}
+
+/// Waits until `event` is set.
+pub(crate) fn wait_for_event(
+    event: &Event,
+    cancel: Option<&Event>,
+    timeout: Duration,
+) -> io::Result<Waited> {
+    if is_set(cancel) {
+        return Ok(Waited::Cancelled);
+    }
+    event.wait(timeout)?;
+    Ok(if event.is_set() { Waited::Ready } else { Waited::TimedOut })
+}
+
+/// Waits until one of the pending connects succeeds or fails. Returns the outcome of each.
+pub(crate) fn wait_for_connects(
+    sockets: &[OwnedFd],
+    cancel: Option<&Event>,
+    timeout: Duration,
+) -> io::Result<(Waited, Vec<Settled>)> {
+    if is_set(cancel) {
+        return Ok((Waited::Cancelled, sockets.iter().map(|_| None).collect()));
+    }
+    let mut fds: Vec<_> = sockets.iter().map(|fd| PollFd::new(fd, PollFlags::OUT)).collect();
+    poll(&mut fds, timeout)?;
+    let outcome =
+        |(socket, fd): (&OwnedFd, &PollFd<'_>)| match rustix::net::sockopt::socket_error(socket) {
+            Ok(Ok(())) => (!fd.revents().is_empty()).then_some(Ok(())),
+            Ok(Err(error)) | Err(error) => Some(Err(error.into())),
+        };
+    let settled: Vec<_> = sockets.iter().zip(&fds).map(outcome).collect();
+    let is_ready = settled.iter().any(Option::is_some);
+    Ok((if is_ready { Waited::Ready } else { Waited::TimedOut }, settled))
+}
+
+/// Begins to connect to an address.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<Connect> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::from(address)) {
+        Ok(()) => Ok(Connect::Connected(socket.into())),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Connect::Pending(socket.into())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a connect failed because of this machine, not because of the network or the peer.
+pub(crate) fn is_local_failure(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NOBUFS | Errno::ACCESS))
+}
+
+/// A socket that is readable while it is set. Set it under the lock of the state it mirrors.
+///
+/// It is one end of a connection of this process with itself, which is made when the socket is
+/// first used.
+#[derive(Debug)]
+pub(crate) struct ReadyFd {
+    state: Mutex<ReadyState>,
+    pair: OnceLock<Pair>,
+}
+
+#[derive(Debug, Default)]
+struct ReadyState {
+    is_set: bool,
+    /// Whether a byte was sent and not read yet.
+    is_sent: bool,
+}
+
+#[derive(Debug)]
+struct Pair {
+    reader: Socket,
+    writer: Socket,
+}
+
+impl ReadyFd {
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { state: Mutex::default(), pair: OnceLock::new() })
+    }
+
+    /// Fails if no connection can be made, for example because a firewall forbids it. The next call
+    /// tries again.
+    pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = match self.pair.get() {
+            Some(pair) => pair,
+            None => {
+                let made = Pair::new()?;
+                self.pair.get_or_init(|| made)
+            }
+        };
+        pair.show(&mut state);
+        Ok(pair.reader.as_fd())
+    }
+
+    /// Makes the socket readable, or not readable.
+    pub(crate) fn set(&self, readable: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_set = readable;
+        if let Some(pair) = self.pair.get() {
+            pair.show(&mut state);
+        }
+    }
+}
+
+impl Pair {
+    fn new() -> io::Result<Self> {
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP));
+        let listener = socket()?;
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        listener.listen(1)?;
+        let writer = socket()?;
+        writer.connect_timeout(&listener.local_addr()?, PAIR_TIMEOUT)?;
+        // Another program may have connected first. The connection to `writer` is already made, so
+        // no call of `accept` before it blocks.
+        for _ in 0..MAX_STRANGERS {
+            let (reader, peer) = listener.accept()?;
+            let is_ours = peer.as_socket() == writer.local_addr()?.as_socket()
+                && reader.local_addr()?.as_socket() == writer.peer_addr()?.as_socket();
+            if is_ours {
+                for end in [&reader, &writer] {
+                    end.set_nonblocking(true)?;
+                    end.set_tcp_nodelay(true)?;
+                }
+                return Ok(Self { reader, writer });
+            }
+        }
+        Err(ErrorKind::ConnectionAborted.into())
+    }
+
+    /// Sends or reads the byte, if that is necessary. A byte that has not arrived yet is read by a
+    /// later call: until then the socket may be readable without a reason, and the program finds
+    /// nothing to take, which is such a call.
+    fn show(&self, state: &mut ReadyState) {
+        if state.is_set && !state.is_sent {
+            state.is_sent = matches!((&self.writer).write(&[1]), Ok(1));
+        } else if !state.is_set && state.is_sent {
+            state.is_sent = !matches!((&self.reader).read(&mut [0]), Ok(1));
+        }
+    }
+}
+
+/// A file of a journal, or the file that locks its folder.
+///
+/// The owner of a journal's file is the process whose handle can write to it: no other process can
+/// open such a handle at the same time. A lock of `LockFileEx` would not do, because other
+/// processes could not read the file.
+#[derive(Debug)]
+pub(crate) struct JournalFile {
+    path: PathBuf,
+    file: fs::File,
+    is_created: bool,
+    /// The handle by which this process owns the file of a dead process.
+    adopted: OnceLock<fs::File>,
+}
+
+impl JournalFile {
+    fn new(path: &Path, file: fs::File, is_created: bool) -> Self {
+        Self { path: path.to_owned(), file, is_created, adopted: OnceLock::new() }
+    }
+
+    /// Creates a file that does not exist yet. It cannot be removed while it is open. A program
+    /// that this process executes does not inherit it.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).share_mode(FILE_SHARE_READ);
+        Ok(Self::new(path, options.open(path)?, true))
+    }
+
+    /// Opens a file of a journal.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self::new(path, fs::File::open(path)?, false))
+    }
+
+    /// Opens the file that locks a folder. Creates it if it does not exist. It cannot be removed
+    /// while it is open.
+    pub(crate) fn open_lock(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        options.share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
+        Ok(Self::new(path, options.open(path)?, false))
+    }
+
+    /// Only the owner appends, one thread at a time, so the end does not move meanwhile.
+    pub(crate) fn append(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut end = self.file.metadata()?.len();
+        while !bytes.is_empty() {
+            match self.file.seek_write(bytes, end) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    bytes = &bytes[written..];
+                    end += written as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    pub(crate) fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.file.seek_read(buffer, position)
+    }
+
+    pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    /// Allocates nothing: the standard library has no safe call for it.
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "on Linux it can fail")]
+    pub(crate) fn allocate(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Becomes the owner of the file, unless another process is.
+    pub(crate) fn try_own(&self, _: u32) -> io::Result<bool> {
+        if self.is_created || self.adopted.get().is_some() {
+            return Ok(true);
+        }
+        let mut options = OpenOptions::new();
+        // The file will be removed while this handle is open.
+        options.read(true).write(true).share_mode(FILE_SHARE_READ | FILE_SHARE_DELETE);
+        match options.open(&self.path) {
+            Ok(file) => Ok(self.adopted.set(file).is_ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => match error.raw_os_error() {
+                Some(ERROR_SHARING_VIOLATION | ERROR_ACCESS_DENIED) => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
+    pub(crate) fn try_lock(&self) -> io::Result<bool> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    pub(crate) fn unlock(&self) -> io::Result<()> {
+        self.file.unlock()
+    }
+
+    /// Returns true: the file cannot be removed while it is open.
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+    pub(crate) fn has_name(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+}
+
+/// Creates a folder and its parents. Other users get the access that the parent gives them.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+/// Does nothing: the sync of a file also makes its name durable, and a removed file that comes back
+/// after a power loss is removed again.
+#[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Removes a file. Some systems keep the name until every handle is closed, so the file first gets
+/// a name that is not the name of a journal.
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    let hidden = path.with_extension("removed");
+    fs::rename(path, &hidden)?;
+    fs::remove_file(&hidden).inspect_err(|_| {
+        let _ = fs::rename(&hidden, path);
+    })
+}
+
+/// Returns whether the folder is a share of another machine, also by a drive letter.
+pub(crate) fn is_network_folder(folder: &Path) -> io::Result<bool> {
+    let folder = fs::canonicalize(folder)?;
+    Ok(matches!(
+        folder.components().next(),
+        Some(Component::Prefix(prefix))
+            if matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..))
+    ))
+}
+
+/// Returns `None`: the standard library has no safe call for it.
+pub(crate) fn boot_id() -> Option<String> {
+    None
+}
