@@ -2185,7 +2185,9 @@ sastaotp_status sastaotp_queue_join(const sastaotp_queue *queue,
  * Returns a file descriptor (a SOCKET on Windows) for poll, epoll and event loops. It is readable
  * exactly while there is a completion to take. Do not read from it or close it. It is valid until
  * sastaotp_queue_free: remove it from the event loop first. Returns -1 if `queue` is NULL or
- * belongs to the parent process. Since 0.1.0.
+ * belongs to the parent process. On Windows the first call makes it, from a connection of the
+ * process with itself, and returns -1 if that fails: then call sastaotp_queue_take at intervals.
+ * Since 0.1.0.
  */
 intptr_t sastaotp_queue_fd(const sastaotp_queue *queue);
 

@@ -24,8 +24,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// that this process executes does not inherit it.
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
 
-    /// Opens a file for reading and owning. With `create` it opens the lock of a folder, and creates
-    /// it if it does not exist.
+    /// Opens a file for reading and owning. With `create`, opens the lock file of a folder, and
+    /// creates it if it does not exist.
     fn open(&self, path: &Path, create: bool) -> io::Result<Box<dyn File>>;
 
     /// Returns the names of the files of a folder.

@@ -1,13 +1,13 @@
 //! The operating system behind one interface, with a file for each system. No other file depends on
 //! the system, except `capi/system.rs`, whose part needs unsafe code.
 //!
-//! | items | purpose |
-//! |---|---|
-//! | [`Event`], [`wait_for_socket`], [`wait_for_event`], [`wait_for_connects`] | waits that a token ends |
-//! | [`connect`], [`is_local_failure`] | connections |
-//! | [`ReadyFd`] | the descriptor of a queue |
-//! | [`JournalFile`], [`create_folder`], [`sync_folder`], [`remove_file`], [`is_network_folder`], [`boot_id`] | the files of a journal |
-//! | `INTERRUPTS` | the signals that end a program |
+//! - waits that a token ends: [`Event`], [`wait_for_socket`], [`wait_for_event`],
+//!   [`wait_for_connects`]
+//! - connections: [`connect`], [`is_local_failure`]
+//! - the descriptor of a queue: [`ReadyFd`]
+//! - the files of a journal: [`JournalFile`], [`create_folder`], [`sync_folder`], [`remove_file`],
+//!   [`is_network_folder`], [`boot_id`]
+//! - the signals that end a program: `INTERRUPTS`, with the feature `doctor`
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("sastaotp supports Unix and Windows");
