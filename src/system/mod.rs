@@ -35,7 +35,9 @@ pub(crate) use native::{
     wait_for_socket,
 };
 // On Windows they are the traits and types of sockets.
-pub(crate) use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+#[cfg(feature = "capi")]
+pub(crate) use rustix::fd::AsRawFd;
+pub(crate) use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use std::io;
 

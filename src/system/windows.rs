@@ -37,6 +37,9 @@ const ERROR_ACCESS_DENIED: i32 = 5;
 /// Another handle of the file does not share it.
 const ERROR_SHARING_VIOLATION: i32 = 32;
 
+/// The file is locked or, on Wine, not locked.
+const ERROR_LOCK_VIOLATION: i32 = 33;
+
 /// The signals that end a program: Ctrl-C, `raise`, and Ctrl-Break or the end of the console.
 #[cfg(feature = "doctor")]
 pub const INTERRUPTS: [std::ffi::c_int; 3] = {
@@ -361,7 +364,10 @@ impl JournalFile {
     }
 
     pub(crate) fn unlock(&self) -> io::Result<()> {
-        self.file.unlock()
+        // The standard library unlocks twice. On Wine the second call fails with this error, after
+        // the first one has released the lock.
+        let is_of_wine = |error: &io::Error| error.raw_os_error() == Some(ERROR_LOCK_VIOLATION);
+        self.file.unlock().or_else(|error| if is_of_wine(&error) { Ok(()) } else { Err(error) })
     }
 
     /// Returns true: the file cannot be removed while it is open.
