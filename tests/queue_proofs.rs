@@ -58,8 +58,7 @@ fn readable(queue: &Queue, time: Duration) -> bool {
 }
 
 fn is_readable(fd: &impl AsFd, time: Duration) -> bool {
-    let time =
-        Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
+    let time = Timespec::try_from(time).unwrap();
     poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&time)).unwrap() == 1
 }
 
