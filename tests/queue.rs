@@ -11,7 +11,9 @@ mod timing;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Charge, Client, ErrorKind, Operation, Output, Queue, Ticket};
+use sastaotp::{
+    CancelToken, Charge, Client, ErrorKind, NumberRequest, Operation, Output, Queue, Ticket,
+};
 use serde_json::{Value, json};
 use timing::at_most;
 
@@ -238,6 +240,17 @@ fn a_claimed_number_has_its_phone_number_and_price() {
     assert!(early.phone_number().is_some() && early.price().is_some(), "{early:?}");
     fixture.queue.close(Duration::ZERO);
     assert_eq!(claimed(&bought["id"]), json!([bought["phone_number"], bought["price_micros"]]));
+}
+
+#[test]
+fn a_closed_queue_keeps_no_taker_waiting() {
+    let fixture = Fixture::start("taker");
+    std::thread::scope(|scope| {
+        let taker = scope.spawn(|| fixture.queue.take(1, SOON));
+        fixture.queue.close(Duration::ZERO);
+        assert!(taker.join().unwrap().is_empty());
+    });
+    assert!(fixture.queue.take(1, SOON).is_empty(), "nor one that comes later");
 }
 
 #[test]

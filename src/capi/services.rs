@@ -5,8 +5,10 @@ use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{free, millis_u32, read_into, read_or};
+use super::boundary::{create, free, millis_u32, optional_text, read_into, read_or};
 use super::c_strings::WithCStrings;
+use super::client::{as_client, sastaotp_client};
+use super::error::{sastaotp_error, sastaotp_status};
 use crate::client::Answer;
 use crate::{Offer, Service};
 
@@ -52,6 +54,23 @@ impl sastaotp_service {
                 .collect(),
         }
     }
+}
+
+/// Reads the services on sale: all if `service` is NULL, otherwise one with its countries. Action
+/// getServicesList.
+///
+/// Fails with a read error. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_get_services(
+    client: *const sastaotp_client,
+    service: *const c_char,
+    services: *mut *mut sastaotp_services,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(services, error, || {
+        let service = optional_text(service, "service")?;
+        Ok(sastaotp_services::new(as_client(client)?.services(service)?))
+    })
 }
 
 /// Returns the number of services. Since 0.1.0.
@@ -106,7 +125,7 @@ pub unsafe extern "C" fn sastaotp_service_name(service: *const sastaotp_service)
 /// Writes the price of a number without a chosen country, in micro-rupees. Returns false if the
 /// service does not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_service_price(
+pub unsafe extern "C" fn sastaotp_service_price_micros(
     service: *const sastaotp_service,
     micros: *mut i64,
 ) -> bool {
@@ -177,7 +196,7 @@ pub unsafe extern "C" fn sastaotp_offer_country_name(
 /// Writes the price of a number in this country, in micro-rupees. Returns false if the service does
 /// not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_offer_price(
+pub unsafe extern "C" fn sastaotp_offer_price_micros(
     offer: *const sastaotp_offer,
     micros: *mut i64,
 ) -> bool {

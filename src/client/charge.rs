@@ -221,6 +221,7 @@ impl PurchaseTask {
                 let seen_before = self.client.ledger().is_sold(&purchase.activation_id);
                 let mut purchase = self.with_warnings(*purchase, seen_before);
                 self.client.ledger().charged(self.entry, &purchase, now);
+                log::info!("{operation}: bought the activation {}", purchase.activation_id);
                 // The journal has the number before any caller does.
                 if let Err(failure) = self.client.shared.account.sync_journal(now) {
                     let id = &purchase.activation_id;

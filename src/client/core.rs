@@ -165,14 +165,14 @@ impl Client {
     /// unclaimed one of the same API key. Call it at the end of a program and print the list: the
     /// library prints nothing.
     pub fn finish(&self, wait: Duration) -> Vec<Unclaimed> {
-        let deadline = self.now().monotonic.saturating_add(wait);
-        while !self.has_finished() && !self.left(deadline).is_zero() {
-            if !self.sleep(FINISH_CHECK.min(self.left(deadline))) {
-                break;
-            }
+        // The program that ends has often triggered the token itself.
+        let client = self.without_cancel();
+        let deadline = client.now().monotonic.saturating_add(wait);
+        while !client.has_finished() && !client.left(deadline).is_zero() {
+            client.sleep(FINISH_CHECK.min(client.left(deadline)));
         }
-        self.join_threads(deadline);
-        self.unfinished()
+        client.join_threads(deadline);
+        client.unfinished()
     }
 
     /// Joins the threads that purchases and look-ups started and that end before the deadline and
