@@ -2315,6 +2315,8 @@ public:
     sastaotp::status status() const noexcept {
         return detail::from_c<sastaotp::status>(sastaotp_completion_status(object_));
     }
+    /// Returns the class of status().
+    sastaotp::status_class status_class() const noexcept { return class_of(status()); }
     /// Returns the number that get_number, buy or reget_number bought. Absent if the operation
     /// failed or has another result; so are the next three.
     std::optional<activation_view> activation() const noexcept {
