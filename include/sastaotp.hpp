@@ -833,18 +833,22 @@ public:
 ///         std::cerr << "sastaotp: " << message << "\n";
 ///     });
 ///
-/// The library calls the function from any thread, also from several at once, and holds no lock
-/// during the call. A message never contains the API key. If the function throws, the exception is
-/// dropped, because it must not pass through C. The function must not create or destroy a logger.
+/// A thread of the library calls the function, one call at a time, and holds no lock: the function
+/// may call any function of the library, and a slow one delays no other call. If more than 4,096
+/// messages wait for it, further ones are dropped and counted in a message. A message never
+/// contains the API key. If the function throws, the exception is dropped, because it must not pass
+/// through C. The function must not create or destroy a logger.
 ///
 /// A process has one log: a new logger replaces the previous one, which receives no more messages.
-/// The destructor returns after the last call of the function has returned.
+/// The destructor returns after the messages that wait were passed and the last call of the
+/// function has returned.
 class logger {
 public:
     using function = std::function<void(log_level level, std::string_view message)>;
 
     /// Starts to pass the messages of `level` and of the more important levels to `receive`. Throws
-    /// status::config if the level is invalid.
+    /// status::config if the level is invalid or the program has another logger of the Rust crate
+    /// `log`, and status::connection if no thread can be started.
     explicit logger(log_level level, function receive) : receive_(std::move(receive)) {
         const std::lock_guard<std::mutex> guard(mutex_);
         detail::call(sastaotp_log_set, detail::to_c(level), &logger::pass,
@@ -2555,6 +2559,20 @@ using completed_reconciliation = completed<reconciliation_view>;
 
 namespace detail {
 
+/// Quotes a text for JSON.
+inline std::string json_text(std::string_view text) {
+    constexpr const char *digits = "0123456789abcdef";
+    std::string quoted = "\"";
+    for (const char byte : text) {
+        const auto value = static_cast<unsigned char>(byte);
+        if (value < 0x20)
+            (quoted += "\\u00") += {digits[value >> 4], digits[value & 15]};
+        else
+            (quoted += byte == '"' || byte == '\\' ? "\\" : "") += byte;
+    }
+    return quoted + "\"";
+}
+
 /// An operation of a coroutine_queue, shared by its awaitable and the queue, because either may be
 /// destroyed first.
 struct awaited {
@@ -2562,6 +2580,27 @@ struct awaited {
     sastaotp::ticket ticket{};
     std::coroutine_handle<> coroutine;  // empty unless a coroutine waits
     std::optional<completion> done;
+    bool abandoned = false;  // the awaitable was destroyed before it returned the result
+
+    void abandon() noexcept {
+        abandoned = true;
+        coroutine = nullptr;
+        if (done)
+            mark_unclaimed();
+        else if (queue)
+            queue->cancel(ticket);
+    }
+    /// Makes client::unclaimed list the number that was bought, because no coroutine has it.
+    void mark_unclaimed() const noexcept {
+        const auto number = done->activation();
+        if (!number || !queue) return;
+        try {
+            const auto id = json_text(number->id());
+            queue->submit("{\"op\":\"mark_unclaimed\",\"id\":" + id + "}", nullptr);
+        } catch (const error &) {
+            // The queue is closed, and its list contains the number.
+        }
+    }
 };
 
 /// Converts a completion to the result of an awaitable.
@@ -2593,7 +2632,8 @@ Result result_of(completion done) {
 /// its error. Start several before you await the first, and they run at the same time.
 ///
 /// If it is destroyed before its operation has finished, for example with the coroutine that waits
-/// for it, its ticket is cancelled: see queue::cancel for a purchase that was already sent.
+/// for it, its ticket is cancelled: see queue::cancel for a purchase that was already sent. If the
+/// operation has finished and bought a number, client::unclaimed lists the number.
 template <class Result>
 class [[nodiscard]] awaitable {
 public:
@@ -2604,9 +2644,7 @@ public:
         return *this;
     }
     ~awaitable() {
-        if (!state_) return;
-        state_->coroutine = nullptr;
-        if (state_->queue && !state_->done) state_->queue->cancel(state_->ticket);
+        if (state_) state_->abandon();
     }
 
     bool await_ready() const noexcept { return !state_ || state_->done; }
@@ -2740,10 +2778,14 @@ private:
     }
     void finish(completion done) {
         const auto entry = open_.find(done.user());
+        if (entry == open_.end()) return;  // of awaited::mark_unclaimed
         const auto state = std::move(entry->second);
         open_.erase(entry);
         state->done = std::move(done);
-        if (state->coroutine) std::exchange(state->coroutine, nullptr).resume();
+        if (state->abandoned)
+            state->mark_unclaimed();
+        else if (state->coroutine)
+            std::exchange(state->coroutine, nullptr).resume();
     }
 
     sastaotp::queue queue_;

@@ -199,7 +199,6 @@ void settings() {
     CHECK(client(account("zero").max_connections(0).max_requests_per_minute(0)).get_balance() >
           amount());
     // A timeout of zero is not the default.
-    FAILURE(status::timeout, client(account("zero").timeout(0s)).get_balance());
     CHECK(account("zero").timeout(-1h).c_struct().timeout_ms == 1 &&
           account("zero").late_booking(0s).c_struct().late_booking_ms == 1);
     CHECK(client(account("late").late_booking(1min)).get_balance() > amount());
@@ -286,17 +285,17 @@ void logs() {
     messages first, second;
     {
         const sastaotp::logger log(sastaotp::log_level::trace, first.receiver());
-        CHECK(shop.get_balance() > amount() && first.count > 0);
-        CHECK(first.text.find(run) == std::string::npos);  // no API key
-
-        // A second logger replaces the first, whose end does not end the second.
-        auto replaced = std::make_unique<sastaotp::logger>(sastaotp::log_level::trace,
-                                                           first.receiver());
-        replaced = std::make_unique<sastaotp::logger>(sastaotp::log_level::trace,
-                                                      second.receiver());
-        const int before = first.count;
-        CHECK(shop.get_balance() > amount() && first.count == before && second.count > 0);
+        CHECK(shop.get_balance() > amount());
     }
+    CHECK(first.count > 0 && first.text.find(run) == std::string::npos);  // no API key
+
+    // A second logger replaces the first, whose end does not end the second.
+    auto latest = std::make_unique<sastaotp::logger>(sastaotp::log_level::trace, first.receiver());
+    latest = std::make_unique<sastaotp::logger>(sastaotp::log_level::trace, second.receiver());
+    const int replaced = first.count;
+    CHECK(shop.get_balance() > amount());
+    latest.reset();
+    CHECK(first.count == replaced && second.count > 0);
     const int received = second.count;
     CHECK(shop.get_balance() > amount() && second.count == received);
     FAILURE(status::config, sastaotp::logger(sastaotp::log_level(99), first.receiver()));
@@ -308,8 +307,9 @@ void logs() {
             ++thrown;
             throw std::runtime_error("of the function");
         });
-        CHECK(shop.get_balance() > amount() && thrown > 0);
+        CHECK(shop.get_balance() > amount());
     }
+    CHECK(thrown > 0);
 
     // The destructor waits for the calls of the function.
     std::atomic<bool> ended{false};
@@ -782,7 +782,6 @@ void tokens() {
     CHECK(shop.with(30s).get_balance() > amount());
     CHECK(shop.with(30s).activation(number.id()).get_status().kind() ==
           sastaotp::status_kind::cancelled);
-    FAILURE(status::timeout, shop.with(0s).get_balance());
     CHECK(shop.with(std::chrono::hours(24 * 365)).get_balance() > amount());
     // A handle with another timeout keeps the token.
     FAILURE(status::cancelled, shop.with(token).with(30s).get_balance());
@@ -892,6 +891,11 @@ void cancelled_purchase() {
     } catch (const sastaotp::outcome_unknown &lost) {
         CHECK(lost.status() == status::cancelled && lost.intent()->service() == "zz_ok");
     }
+
+    // A timeout of zero is not the default, which is 90 seconds.
+    const auto begun = std::chrono::steady_clock::now();
+    FAILURE(status::timeout, shop.with(0s).get_balance());
+    CHECK(std::chrono::steady_clock::now() - begun < 60s);
 
     // The purchase continues and is listed.
     auto list = shop.unclaimed();

@@ -301,22 +301,33 @@ void destroyed_purchases_are_listed() {
         ++resumed;
     };
     int resumed = 0;
-    auto taken = buy(queue, resumed);
+    // The purchase has finished, and its completion was not taken.
+    auto finished = buy(queue, resumed);
     await_completion(queue);
-    taken.destroy();
+    finished.destroy();
     finish(queue);
+    await_completion(queue);  // of the change of the list
+    CHECK(queue.resume_completions() == 1);
+    auto list = shop.unclaimed();
+    CHECK(list.size() == 1 && list[0].outcome() == sastaotp::outcome::bought);
+    // Its completion was taken, and no coroutine waits.
+    {
+        const auto dropped = queue.get_number(request("zz_never"));
+        finish(queue);
+    }
+    await_completion(queue);
+    CHECK(queue.resume_completions() == 1 && shop.unclaimed().size() == 2);
+    // It is cancelled before or after it was sent.
     auto cancelled = buy(queue, resumed);
     cancelled.destroy();
     finish(queue);
     CHECK(resumed == 0);
-    const auto pending = static_cast<std::size_t>(count(shop, "pending"));
-    CHECK(pending >= 1);
-    const auto list = queue.close();
-    CHECK(list.size() == pending || list.size() == pending + 1);
-    for (const auto &entry : list) {
-        if (const auto purchase = entry.purchase())
-            (void)shop.activation(purchase->activation_id()).cancel();
-    }
+    list = queue.close();
+    CHECK(list.size() == static_cast<std::size_t>(count(shop, "pending")));
+    for (const auto &entry : list)
+        CHECK(shop.activation(entry.purchase()->activation_id()).cancel().state() ==
+              sastaotp::settled::cancelled);
+    CHECK(shop.unclaimed().empty());
 }
 
 task fail_after(coroutine_queue &queue) {
