@@ -125,9 +125,9 @@ enum class status : std::int32_t {
     internal = SASTAOTP_ERROR_INTERNAL,
 };
 
-/// The class of a status: an argument, a setting or a limit of the caller, a refusal of the service,
-/// no usable reply, no code, or a defect of the library. A newer library may return a status that
-/// this header does not name; its class is still one of these.
+/// The class of a status: an argument, a setting or a limit of the caller, a refusal of the
+/// service, no usable reply, no code, or a defect of the library. A newer library may return a
+/// status that this header does not name; its class is still one of these.
 enum class status_class : std::int32_t {
     ok = SASTAOTP_CLASS_OK,
     caller = SASTAOTP_CLASS_CALLER,
@@ -141,8 +141,8 @@ enum class status_class : std::int32_t {
 /// reconcile its intent.
 enum class charge : std::int32_t {
     unknown = SASTAOTP_CHARGE_UNKNOWN,
-    not_charged = SASTAOTP_NOT_CHARGED,
-    charged = SASTAOTP_CHARGED,
+    none = SASTAOTP_CHARGE_NONE,
+    made = SASTAOTP_CHARGE_MADE,
 };
 
 /// Whether the same call may succeed later: not unless something else changes, after a pause, or
@@ -153,8 +153,9 @@ enum class retry : std::int32_t {
     after_reconcile = SASTAOTP_RETRY_AFTER_RECONCILE,
 };
 
-/// A step of a request.
+/// A step of a request. It is never `unknown` in an error that was thrown.
 enum class phase : std::int32_t {
+    unknown = SASTAOTP_PHASE_UNKNOWN,
     prepare = SASTAOTP_PHASE_PREPARE,
     resolve = SASTAOTP_PHASE_RESOLVE,
     connect = SASTAOTP_PHASE_CONNECT,
@@ -216,8 +217,9 @@ enum class ending : std::int32_t {
 };
 
 /// The state of an order after it was settled. If it is `code_arrived`, the order is still open:
-/// complete it.
+/// complete it. A settlement that was moved from is `unknown`.
 enum class settled : std::int32_t {
+    unknown = SASTAOTP_SETTLED_UNKNOWN,
     completed = SASTAOTP_SETTLED_COMPLETED,
     cancelled = SASTAOTP_SETTLED_CANCELLED,
     code_arrived = SASTAOTP_SETTLED_CODE_ARRIVED,
@@ -612,7 +614,7 @@ public:
     /// Returns the maximum price. Absent if the request accepts any price, or the maximum is
     /// unknown.
     std::optional<amount> max_price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_intent_max_price, object_);
+        return detail::optional_value<amount>(sastaotp_intent_max_price_micros, object_);
     }
 };
 
@@ -650,13 +652,14 @@ public:
     }
     /// Returns the step in which the call failed.
     sastaotp::phase phase() const noexcept {
-        return detail::from_c<sastaotp::phase>(sastaotp_error_phase(object_));
+        return object_ ? detail::from_c<sastaotp::phase>(sastaotp_error_phase(object_))
+                       : sastaotp::phase::prepare;
     }
     /// Returns the effect of the call on the wallet. Check it first after a failed purchase. It is
-    /// charge::not_charged for calls that cost nothing.
+    /// charge::none for calls that cost nothing.
     sastaotp::charge charge() const noexcept {
         return object_ ? detail::from_c<sastaotp::charge>(sastaotp_error_charge(object_))
-                       : sastaotp::charge::not_charged;
+                       : sastaotp::charge::none;
     }
     /// Returns whether the same call may succeed later.
     sastaotp::retry retry() const noexcept {
@@ -1016,7 +1019,7 @@ public:
         settings.ca_pem = detail::text_or_null(ca_pem_);
         settings.ca_pem_length = ca_pem_ ? ca_pem_->size() : 0;
         settings.journal = detail::text_or_null(journal_);
-        settings.budget = budget_;
+        settings.budget_micros = budget_;
         settings.max_connections = max_connections_;
         settings.timeout_ms = timeout_ms_;
         settings.late_booking_ms = late_booking_ms_;
@@ -1120,7 +1123,7 @@ public:
         request.service = service_.c_str();
         request.country = detail::text_or_null(country_);
         request.operator_ = detail::text_or_null(operator_code_);
-        request.max_price = max_price_;
+        request.max_price_micros = max_price_;
         request.any_country = any_country_;
         request.multi_sms = multi_sms_;
         return request;
@@ -1190,7 +1193,7 @@ public:
     }
     /// Returns the price of a number in this country. Absent if the service does not report it.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_offer_price, object_);
+        return detail::optional_value<amount>(sastaotp_offer_price_micros, object_);
     }
     /// Returns the number of available numbers. Absent if the service does not report it.
     std::optional<std::uint64_t> available() const noexcept {
@@ -1218,7 +1221,7 @@ public:
     /// Returns the price of a number without a chosen country. Absent if the service does not
     /// report it.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_service_price, object_);
+        return detail::optional_value<amount>(sastaotp_service_price_micros, object_);
     }
     /// Returns the number of available numbers. Absent if the service does not report it.
     std::optional<std::uint64_t> available() const noexcept {
@@ -1272,12 +1275,12 @@ public:
     }
     /// Returns the price of a number. Absent if the reply's price is not readable.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_prices_price, table_, row_);
+        return detail::optional_value<amount>(sastaotp_prices_price_micros, table_, row_);
     }
     /// Returns the number of available numbers; the live service reports 999 everywhere. Absent if
     /// the service does not report it.
-    std::optional<std::uint32_t> available() const noexcept {
-        return detail::optional_value<std::uint32_t>(sastaotp_prices_available, table_, row_);
+    std::optional<std::uint64_t> available() const noexcept {
+        return detail::optional_value<std::uint64_t>(sastaotp_prices_available, table_, row_);
     }
 
 private:
@@ -1389,7 +1392,7 @@ public:
     }
     /// Returns the amount charged. Absent if the reply has none.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_order_price, object_);
+        return detail::optional_value<amount>(sastaotp_order_price_micros, object_);
     }
     /// Returns the order as JSON: order_id, activation_id, phone_number, service, country,
     /// price_micros, status, code, created_text, created_at_ms, raw.
@@ -1614,7 +1617,7 @@ public:
     }
     /// Returns the amount charged. Absent if the reply has none.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_purchase_price, object_);
+        return detail::optional_value<amount>(sastaotp_purchase_price_micros, object_);
     }
     /// Returns whether the service sells further codes for this number. Absent if the reply does
     /// not report it.
@@ -1669,7 +1672,7 @@ public:
     /// Returns the amount charged. Absent if the service did not report it, or purchase() is
     /// absent.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_activation_price, object_);
+        return detail::optional_value<amount>(sastaotp_activation_price_micros, object_);
     }
     /// Returns when the order expires. Absent if the service did not report it.
     std::optional<time_point> expires_at() const noexcept {
@@ -1688,8 +1691,8 @@ public:
     }
     /// Returns the number of messages that have arrived so far. Sends nothing.
     std::size_t sms_count() const noexcept { return sastaotp_activation_sms_count(object_); }
-    /// Returns the message at an index; the oldest is at 0, the newest at sms_count() - 1. Absent if
-    /// the index is out of range. Sends nothing.
+    /// Returns the message at an index; the oldest is at 0, the newest at sms_count() - 1. Absent
+    /// if the index is out of range. Sends nothing.
     std::optional<sastaotp::sms> sms(std::size_t index) const noexcept {
         return detail::optional_view<sastaotp::sms>(sastaotp_activation_sms(object_, index));
     }
@@ -2044,7 +2047,9 @@ public:
     /// Sends nothing. Throws status::config if a variable is invalid or the key is missing, and
     /// status::journal if the journal's folder cannot be used. No other thread may change the
     /// environment during the call.
-    [[nodiscard]] static client from_env() { return detail::create<client>(sastaotp_client_from_env); }
+    [[nodiscard]] static client from_env() {
+        return detail::create<client>(sastaotp_client_from_env);
+    }
 
     /// Creates a handle of the same client whose calls `token` can cancel; it replaces the token of
     /// this handle. The token also applies to the activations and leases that the handle buys or
@@ -2094,7 +2099,8 @@ public:
 
     /// Reads the services on sale: all, or one with its countries. Action getServicesList. Throws a
     /// read error.
-    [[nodiscard]] services get_services(std::optional<std::string_view> service = std::nullopt) const {
+    [[nodiscard]] services get_services(
+        std::optional<std::string_view> service = std::nullopt) const {
         return detail::create<services>(sastaotp_client_get_services, object_,
                                       detail::optional_c_string("service", service).c_str());
     }
@@ -2107,8 +2113,8 @@ public:
                                     detail::optional_c_string("country", country).c_str());
     }
     /// Reads the countries and their codes, which are not calling codes: all, or those with a name,
-    /// ignoring case. A name may have no country, one or several, each with its own code and prices.
-    /// Action getCountries. Throws a read error.
+    /// ignoring case. A name may have no country, one or several, each with its own code and
+    /// prices. Action getCountries. Throws a read error.
     [[nodiscard]] countries get_countries(
         std::optional<std::string_view> name = std::nullopt) const {
         return detail::create<countries>(sastaotp_client_get_countries, object_,
@@ -2315,7 +2321,8 @@ public:
     }
     /// Returns the pointer that was passed when the operation was submitted.
     void *user() const noexcept { return sastaotp_completion_user(object_); }
-    /// Returns status::ok, or the kind of failure of the operation.
+    /// Returns status::ok, or the kind of failure of the operation. Returns status::config after a
+    /// move.
     sastaotp::status status() const noexcept {
         return detail::from_c<sastaotp::status>(sastaotp_completion_status(object_));
     }

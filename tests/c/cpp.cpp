@@ -167,7 +167,7 @@ void settings() {
     CHECK(!refused.code() && !refused.http_status() && !refused.raw() && !refused.intent() &&
           !refused.retry_after());
     CHECK(refused.phase() == sastaotp::phase::prepare &&
-          refused.charge() == sastaotp::charge::not_charged);
+          refused.charge() == sastaotp::charge::none);
     CHECK(refused.retry() == sastaotp::retry::never && !refused.fault());
     CHECK(refused.json().find("\"kind\":\"config\"") != string_view::npos);
 
@@ -253,7 +253,7 @@ void texts() {
     auto refused = FAILURE(status::config, number_request("tg").country(cut));
     CHECK(string_view(refused.what()).find("country contains a NUL") != string_view::npos);
     CHECK(refused.json().empty() && refused.hint().empty() && refused.message() == refused.what());
-    CHECK(refused.charge() == sastaotp::charge::not_charged && !refused.intent());
+    CHECK(refused.charge() == sastaotp::charge::none && !refused.intent());
     FAILURE(status::config, number_request(cut));
     FAILURE(status::config, shop.activation(cut));
     FAILURE(status::config, shop.get_prices(std::nullopt, cut));
@@ -451,7 +451,7 @@ void one_number() {
     // The budget does not cover a second number.
     auto refused =
         FAILURE(status::budget, shop.get_number(request("tg").max_price(eighty + eighty)));
-    CHECK(refused.charge() == sastaotp::charge::not_charged);
+    CHECK(refused.charge() == sastaotp::charge::none);
     CHECK(count(shop, "completed") == 1);
 
     CHECK(shop.get_balance() == before - *price &&
@@ -598,7 +598,7 @@ void leases() {
 void refusals() {
     const client shop(account("refusals"));
     auto none = FAILURE(status::no_numbers, shop.get_number(request("zz_nonumbers")));
-    CHECK(none.code() == "NO_NUMBERS" && none.charge() == sastaotp::charge::not_charged &&
+    CHECK(none.code() == "NO_NUMBERS" && none.charge() == sastaotp::charge::none &&
           none.intent());
     CHECK(none.raw() && none.http_status() && !none.hint().empty() &&
           none.fault().value_or("P").size() > 0);
@@ -625,7 +625,7 @@ void refusals() {
     auto dead = client(sastaotp::config().api_key("k").base_url("http://127.0.0.1:1/").timeout(2s));
     auto refused = FAILURE(status::connection, dead.get_number(request("tg")));
     CHECK(refused.phase() == sastaotp::phase::connect &&
-          refused.charge() == sastaotp::charge::not_charged);
+          refused.charge() == sastaotp::charge::none);
     CHECK(count(shop, "pending") == 0 && count(shop, "cancelled") == 2);
 }
 
@@ -668,7 +668,7 @@ void unknown_outcome() {
     const auto read = sastaotp::intent::from_json(saved);
     CHECK(read.json() == saved);
     auto sent = FAILURE(status::already_sent, shop.buy(read));
-    CHECK(sent.charge() == sastaotp::charge::not_charged);
+    CHECK(sent.charge() == sastaotp::charge::none);
     FAILURE(status::config, shop.resolve(read, sastaotp::not_made));
     FAILURE(status::config, sastaotp::intent::from_json("{}"));
 
@@ -788,7 +788,7 @@ void tokens() {
 
     // A triggered token prevents a purchase.
     auto refused = FAILURE(status::cancelled, shop.with(token).get_number(request("zz_ok")));
-    CHECK(refused.charge() == sastaotp::charge::not_charged && shop.unclaimed().empty());
+    CHECK(refused.charge() == sastaotp::charge::none && shop.unclaimed().empty());
 }
 
 const sastaotp::cancel_token *signalled = nullptr;
@@ -974,7 +974,7 @@ void queues() {
         kept = FAILURE(status::no_numbers, none->get());
         CHECK(none->ticket() != bought && none->status() == status::no_numbers);
         const auto moved = std::move(*none);
-        CHECK(none->ticket() == sastaotp::ticket() && none->status() == status::ok &&
+        CHECK(none->ticket() == sastaotp::ticket() && none->status() == status::config &&
               none->get().empty());
         CHECK(moved.error()->message() == kept->message());
         *none = queue.join(queue.submit(on("get_status")), 30s).value();
@@ -1126,7 +1126,8 @@ void moved_from() {
     FAILURE(status::config, number.cancel());
     auto settlement = handle.cancel();
     const auto settled = std::move(settlement);
-    CHECK(!settlement.sms() && settlement.json().empty());
+    CHECK(settlement.state() == sastaotp::settled::unknown && !settlement.sms() &&
+          settlement.json().empty());
 
     auto prices = shop.get_prices("tg", "22");
     const auto table = std::move(prices);

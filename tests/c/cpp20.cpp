@@ -254,7 +254,7 @@ void destroyed_coroutines() {
     int resumed = 0;
     {
         coroutine_queue queue(shop);
-        // While it waits: its ticket is cancelled, and the completion that follows has no coroutine.
+        // While it waits: its ticket is cancelled, and its completion has no coroutine.
         auto waiting = wait_for(queue, id, resumed);
         CHECK(queue.resume_completions() == 0 && queue.open_count() == 1);
         waiting.destroy();

@@ -1,10 +1,10 @@
 /* A mistake in each line with a comment, which names the warning that the compiler must give. */
 #include <sastaotp.h>
 
-bool mistakes(sastaotp_client *client, const sastaotp_number_request *request, sastaotp_queue *queue,
-              sastaotp_lease *lease, sastaotp_on_too_early reaction);
-bool mistakes(sastaotp_client *client, const sastaotp_number_request *request, sastaotp_queue *queue,
-              sastaotp_lease *lease, sastaotp_on_too_early reaction)
+bool mistakes(sastaotp_client *client, const sastaotp_number_request *request,
+              sastaotp_queue *queue, sastaotp_lease *lease, sastaotp_on_too_early reaction);
+bool mistakes(sastaotp_client *client, const sastaotp_number_request *request,
+              sastaotp_queue *queue, sastaotp_lease *lease, sastaotp_on_too_early reaction)
 {
     sastaotp_intent *intent = NULL;
     sastaotp_activation *number = NULL;
@@ -30,7 +30,7 @@ bool mistakes(sastaotp_client *client, const sastaotp_number_request *request, s
     bool ok = sastaotp_activation_settle(number,
                                          SASTAOTP_SETTLED_CANCELLED, /* enum-conversion */
                                          &settled, NULL) == SASTAOTP_OK;
-    ok = ok && sastaotp_status_name(SASTAOTP_NOT_CHARGED) != NULL; /* enum-conversion */
+    ok = ok && sastaotp_status_name(SASTAOTP_CHARGE_NONE) != NULL; /* enum-conversion */
 
     /* The same without a mistake. */
     ok = ok && sastaotp_client_get_number(client, request, &number, NULL) == SASTAOTP_OK;

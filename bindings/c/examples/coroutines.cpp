@@ -1,5 +1,5 @@
-// Buys several numbers at once with C++20 coroutines, waits for their codes and settles them, in one
-// thread with poll().
+// Buys several numbers at once with C++20 coroutines, waits for their codes and settles them, in
+// one thread with poll().
 //
 //     SASTAOTP_API_KEY=... ./coroutines [COUNT [SERVICE]]
 //
