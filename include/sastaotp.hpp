@@ -2057,6 +2057,9 @@ public:
     /// reply: its call throws an outcome_unknown immediately, and unclaimed() lists the number that
     /// was bought.
     [[nodiscard]] client with(const cancel_token &token) const {
+        // C keeps the token of the handle if it receives NULL.
+        if (!token.c_object())
+            throw error("making a client handle: the token was moved from: pass another token");
         return detail::create<client>(sastaotp_client_with, object_, token.c_object(), 0U);
     }
     /// Creates a handle of the same client whose calls last at most `time`; zero counts as one

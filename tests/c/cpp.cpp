@@ -609,7 +609,7 @@ void refusals() {
     FAILURE(status::config, shop.get_number(request("tg").any_country()));
     FAILURE(status::config, shop.get_number(request("tg").max_price(amount())));
     const client frugal(account("frugal").budget(eighty));
-    FAILURE(status::config, frugal.get_number(request("tg").max_price(sastaotp::any_price)));
+    FAILURE(status::budget, frugal.get_number(request("tg").max_price(sastaotp::any_price)));
     FAILURE(status::config, shop.lease(number_request("zz_ok").max_price(amount::from_rupees(-1))));
     const client poor(sastaotp::config().api_key("sandbox_poor").base_url(url));
     FAILURE(status::insufficient_balance,
@@ -1096,7 +1096,9 @@ void typed_queues() {
     queue.submit(R"({"op":"budget_left"})", &job);
     CHECK(next(queue, &job).json().front() == '{');
 
-    FAILURE(status::config, queue.submit_get_number(number_request("tg")));
+    const auto refused = queue.join(queue.submit_get_number(number_request("tg")), 30s);
+    CHECK(refused->status() == status::config && refused->error()->charge() ==
+          sastaotp::charge::none);
     FAILURE(status::config, queue.submit_settle("", sastaotp::on_too_early::fail));
     FAILURE(status::config, queue.submit_settle(id, sastaotp::on_too_early(99)));
     CHECK(queue.close().empty() && queue.open_count() == 0);

@@ -192,7 +192,7 @@ task use_every_operation(const client &shop, coroutine_queue &queue, bool &done)
         lost = error;
     }
     CHECK(lost && lost->intent()->service() == "zz_sql");
-    FAILURE(status::config, queue.get_number(sastaotp::number_request("tg")));
+    FAILURE(status::config, queue.settle("", sastaotp::on_too_early::fail));
     CHECK(queue.open_count() == 0);
 
     // Started at once, awaited later, in another order. One is finished before it is awaited.
