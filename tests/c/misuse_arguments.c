@@ -103,7 +103,7 @@ static objects objects_new(void) {
     sastaotp_error *error = NULL;
     objects on = {sandbox_config(), sandbox_client(), sandbox_request("zz_never"), NULL, NULL};
     WORKS(sastaotp_intent_from_json(INTENT, &on.intent, &error));
-    WORKS(sastaotp_queue_new(on.client, &on.queue, &error));
+    WORKS(sastaotp_queue_new(on.client, 0, &on.queue, &error));
     return on;
 }
 
@@ -123,11 +123,11 @@ void invalid_texts_are_rejected(void) {
         for (size_t at = 0; at < sizeof texts / sizeof *texts; at++) {
             sastaotp_error *error = NULL;
             check_context = rows[row].argument;
-            FAILS(rows[row].call(&on, texts[at], &error), SASTAOTP_CONFIG);
+            FAILS(rows[row].call(&on, texts[at], &error), SASTAOTP_ERROR_CONFIG);
             CHECK_CONTAINS(sastaotp_error_message(error), rows[row].argument);
             CHECK_CONTAINS(sastaotp_error_message(error), "UTF-8");
             sastaotp_error_free(error);
-            CHECK_INT(rows[row].call(&on, texts[at], NULL), SASTAOTP_CONFIG);
+            CHECK_INT(rows[row].call(&on, texts[at], NULL), SASTAOTP_ERROR_CONFIG);
         }
     }
     check_context = NULL;
@@ -154,19 +154,19 @@ static void use(const objects *on, rejected_by how, const char *text, sastaotp_e
     sastaotp_order *order = NULL;
     sastaotp_number_request *request = NULL;
     if (how == CLIENT_NEW) {
-        FAILS(sastaotp_client_new(on->config, &client, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_client_new(on->config, &client, &error), SASTAOTP_ERROR_CONFIG);
     } else if (how == PURCHASE) {
         FAILS(sastaotp_client_get_number(on->client, on->request, &number, &error),
-              SASTAOTP_CONFIG);
+              SASTAOTP_ERROR_CONFIG);
         sastaotp_error_free(error);
         WORKS(sastaotp_number_request_new(text, &request, &error));
         WORKS(sastaotp_number_request_any_country(request, &error));
         WORKS(sastaotp_number_request_accept_any_price(request, &error));
-        FAILS(sastaotp_client_get_number(on->client, request, &number, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_client_get_number(on->client, request, &number, &error), SASTAOTP_ERROR_CONFIG);
         sastaotp_number_request_free(request);
     } else if (how == ITERATION) {
         WORKS(sastaotp_client_orders(on->client, text, &iterator, &error));
-        FAILS(sastaotp_order_iterator_next(iterator, &order, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_order_iterator_next(iterator, &order, &error), SASTAOTP_ERROR_CONFIG);
         sastaotp_order_iterator_free(iterator);
     }
     *failure = error;
@@ -184,7 +184,7 @@ void long_texts_are_rejected_briefly(void) {
         size_t before = sandbox_requests(NULL);
         check_context = rows[row].argument;
         if (rows[row].megabyte == THIS_CALL) {
-            FAILS(rows[row].call(&on, text, &error), SASTAOTP_CONFIG);
+            FAILS(rows[row].call(&on, text, &error), SASTAOTP_ERROR_CONFIG);
         } else {
             WORKS(rows[row].call(&on, text, &error));
             if (rows[row].call == request_new) WORKS(country(&on, text, &error));
@@ -218,17 +218,17 @@ void values_out_of_range_are_rejected(void) {
         sastaotp_settlement *settlement = NULL;
         int32_t value = invalid_constants[at];
         FAILS(sastaotp_config_set_api_key_location(on.config, value == 2 ? 3 : value, &error),
-              SASTAOTP_CONFIG);
+              SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "location");
         sastaotp_error_free(error);
-        FAILS(sastaotp_client_set_status(on.client, "1", value, &change, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_client_set_status(on.client, "1", value, &change, &error), SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "status");
         sastaotp_error_free(error);
-        FAILS(sastaotp_activation_settle(number, value, &settlement, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_activation_settle(number, value, &settlement, &error), SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "on_too_early");
         sastaotp_error_free(error);
         /* This does not end the lease. */
-        FAILS(sastaotp_lease_close(lease, value, &settlement, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_lease_close(lease, value, &settlement, &error), SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "on_too_early");
         sastaotp_error_free(error);
     }
@@ -236,48 +236,48 @@ void values_out_of_range_are_rejected(void) {
         sastaotp_orders *page = NULL;
         FAILS(sastaotp_client_get_orders(on.client, pages[at].limit, pages[at].page, NULL, &page,
                                          &error),
-              SASTAOTP_CONFIG);
+              SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "limit");
         sastaotp_error_free(error);
     }
     for (size_t at = 0; at < sizeof invalid_prices / sizeof *invalid_prices; at++) {
         WORKS(sastaotp_number_request_set_max_price(on.request, invalid_prices[at], &error));
-        FAILS(sastaotp_client_get_number(on.client, on.request, &none, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_client_get_number(on.client, on.request, &none, &error), SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
         sastaotp_error_free(error);
         FAILS(sastaotp_client_reget_number(on.client, "1", invalid_prices[at], &none, &error),
-              SASTAOTP_CONFIG);
+              SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
         sastaotp_error_free(error);
         FAILS(sastaotp_activation_reget_number(number, invalid_prices[at], &none, &error),
-              SASTAOTP_CONFIG);
+              SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
         sastaotp_error_free(error);
     }
     static const char *const ids[] = {"", " ", " 1", "1\t", "1\n2", "\xc2\x85"};
     for (size_t at = 0; at < sizeof ids / sizeof *ids; at++) {
-        FAILS(sastaotp_client_activation(on.client, ids[at], &none, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_client_activation(on.client, ids[at], &none, &error), SASTAOTP_ERROR_CONFIG);
         sastaotp_error_free(error);
     }
     static const uint32_t invalid_workers[] = {0, 513, UINT32_MAX};
     for (size_t at = 0; at < sizeof invalid_workers / sizeof *invalid_workers; at++) {
         sastaotp_queue *queue = NULL;
         FAILS(sastaotp_queue_new_with_workers(on.client, invalid_workers[at], &queue, &error),
-              SASTAOTP_CONFIG);
+              SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "workers");
         sastaotp_error_free(error);
     }
     static const uint32_t invalid_rates[] = {0, 60000001, UINT32_MAX};
     for (size_t at = 0; at < sizeof invalid_rates / sizeof *invalid_rates; at++) {
         FAILS(sastaotp_config_set_max_requests_per_minute(on.config, invalid_rates[at], &error),
-              SASTAOTP_CONFIG);
+              SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "requests per minute");
         sastaotp_error_free(error);
     }
     error = NULL;
     sastaotp_client *client = NULL;
     WORKS(sastaotp_config_set_max_connections(on.config, 0, &error));
-    FAILS(sastaotp_client_new(on.config, &client, &error), SASTAOTP_CONFIG);
+    FAILS(sastaotp_client_new(on.config, &client, &error), SASTAOTP_ERROR_CONFIG);
     sastaotp_error_free(error);
     CHECK_INT(sandbox_requests(NULL), before);
 

@@ -22,7 +22,7 @@ static family family_new(void) {
                  .cancel = sastaotp_cancel_token_new()};
     WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
     WORKS(sastaotp_client_new(of.config, &of.client, &error));
-    WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
+    WORKS(sastaotp_client_with(of.client, of.cancel, 0, &of.handle, &error));
     WORKS(sastaotp_client_activation(of.handle, "1", &of.number, &error));
     WORKS(sastaotp_activation_with_cancel(of.number, of.cancel, &of.number_handle, &error));
     for (int at = 0; at < OBJECTS; at++) of.alive[at] = 1;
@@ -54,7 +54,7 @@ static void family_use(const family *of) {
     if (of->alive[CLIENT])
         CHECK(sastaotp_client_budget_left(of->client, &left) && left == 500 * SASTAOTP_RUPEE);
     if (of->alive[HANDLE]) {
-        WORKS(sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
+        WORKS(sastaotp_client_with(of->handle, NULL, 1, &client, &error));
         sastaotp_client_free(client);
     }
     if (of->alive[NUMBER]) CHECK_TEXT(sastaotp_activation_id(of->number), "1");
@@ -78,12 +78,12 @@ static void family_call(const family *of) {
         sastaotp_balance_free(balance);
     }
     if (of->alive[NUMBER]) {
-        FAILS(sastaotp_activation_get_status(of->number, &state, &error), SASTAOTP_NOT_FOUND);
+        FAILS(sastaotp_activation_get_status(of->number, &state, &error), SASTAOTP_ERROR_NOT_FOUND);
         sastaotp_error_free(error);
     }
     if (of->alive[NUMBER_HANDLE]) {
         FAILS(sastaotp_activation_get_status(of->number_handle, &state, &error),
-              SASTAOTP_NOT_FOUND);
+              SASTAOTP_ERROR_NOT_FOUND);
         sastaotp_error_free(error);
     }
 }
@@ -132,12 +132,12 @@ void results_outlive_their_client(void) {
     sastaotp_unclaimed_list *list = NULL;
     sastaotp_activation *number = NULL;
     sastaotp_queue *queue = NULL;
-    WORKS(sastaotp_queue_new(client, &queue, &error));
+    WORKS(sastaotp_queue_new(client, 0, &queue, &error));
     WORKS(sastaotp_client_lease(client, request, &lease, &error));
     WORKS(sastaotp_client_orders(client, NULL, &iterator, &error));
     WORKS(sastaotp_client_get_services(client, "tg", &services, &error));
     WORKS(sastaotp_client_unclaimed(client, &list, &error));
-    FAILS(sastaotp_client_get_number(client, none, &number, &error), SASTAOTP_NO_NUMBERS);
+    FAILS(sastaotp_client_get_number(client, none, &number, &error), SASTAOTP_ERROR_NO_NUMBERS);
     sastaotp_error *refusal = error;
     sastaotp_client_free(client);
     sastaotp_number_request_free(request);
@@ -165,7 +165,7 @@ void results_outlive_their_client(void) {
                                             &error));
     WORKS(sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     sastaotp_lease_free(lease);
-    CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_code(settlement)), sastaotp_sms_code(sms));
+    CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_sms(settlement)), sastaotp_sms_code(sms));
     CHECK(sastaotp_settlement_json(settlement) != NULL);
     sastaotp_settlement_free(settlement);
     CHECK(sastaotp_sms_text(sms) != NULL);

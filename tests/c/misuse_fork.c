@@ -15,7 +15,7 @@
 /* A call on an object of the parent: it fails, and the message says what to do. */
 #define PARENTS(name, call)                                                \
     do {                                                                   \
-        FAILS(call, SASTAOTP_CONFIG);                                      \
+        FAILS(call, SASTAOTP_ERROR_CONFIG);                                      \
         CHECK_CONTAINS(sastaotp_error_message(error),                      \
                        "this " name " belongs to the parent process");     \
         CHECK_CONTAINS(sastaotp_error_message(error), "create a new one"); \
@@ -66,8 +66,8 @@ static void clients_in_a_child(const inherited *of) {
     sastaotp_reconciliation *found = NULL;
     sastaotp_settled_leases *leases = NULL;
     sastaotp_unclaimed_list *list = NULL;
-    PARENTS("client", sastaotp_client_with_cancel(of->client, of->cancel, &client, &error));
-    PARENTS("client", sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
+    PARENTS("client", sastaotp_client_with(of->client, of->cancel, 0, &client, &error));
+    PARENTS("client", sastaotp_client_with(of->handle, NULL, 1, &client, &error));
     PARENTS("client", sastaotp_client_get_balance(of->client, &balance, &error));
     PARENTS("client", sastaotp_client_get_services(of->client, NULL, &services, &error));
     PARENTS("client", sastaotp_client_get_prices(of->client, NULL, NULL, &prices, &error));
@@ -170,13 +170,13 @@ void a_child_cannot_use_parent_objects(void) {
                     .cancel = sastaotp_cancel_token_new()};
     WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
     WORKS(sastaotp_client_new(of.config, &of.client, &error));
-    WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
+    WORKS(sastaotp_client_with(of.client, of.cancel, 0, &of.handle, &error));
     WORKS(sastaotp_client_intend(of.client, of.request, &of.intent, &error));
     WORKS(sastaotp_client_get_number(of.client, of.request, &of.number, &error));
     WORKS(sastaotp_client_lease(of.client, of.request, &of.lease, &error));
     WORKS(sastaotp_client_orders(of.client, NULL, &of.iterator, &error));
     WORKS(sastaotp_client_get_balance(of.client, &of.balance, &error));
-    WORKS(sastaotp_queue_new(of.client, &of.queue, &error));
+    WORKS(sastaotp_queue_new(of.client, 0, &of.queue, &error));
     /* A completion waits, which only the parent may take. */
     uint64_t ticket = 0;
     sastaotp_completion *completion = NULL;
@@ -195,7 +195,7 @@ void a_child_cannot_use_parent_objects(void) {
         CHECK_INT(sandbox_requests(NULL), before);
         CHECK_INT(sastaotp_balance_amount(of.balance), 980 * SASTAOTP_RUPEE);
         WORKS(sastaotp_client_new(of.config, &own, &error));
-        PARENTS("token", sastaotp_client_with_cancel(own, of.cancel, &none, &error));
+        PARENTS("token", sastaotp_client_with(own, of.cancel, 0, &none, &error));
         sastaotp_cancel_token_trigger(of.cancel);
         CHECK(!sastaotp_cancel_token_is_triggered(of.cancel));
         inherited_free(&of);
@@ -226,7 +226,7 @@ void a_child_cannot_use_parent_objects(void) {
 static void *read_until_cancelled(void *client) {
     sastaotp_error *error = NULL;
     sastaotp_balance *balance = NULL;
-    FAILS(sastaotp_client_get_balance(client, &balance, &error), SASTAOTP_CANCELLED);
+    FAILS(sastaotp_client_get_balance(client, &balance, &error), SASTAOTP_ERROR_CANCELLED);
     sastaotp_error_free(error);
     return NULL;
 }
@@ -242,7 +242,7 @@ void a_token_works_after_a_fork(void) {
     sastaotp_client *client = sandbox_client(), *handle = NULL;
     sastaotp_cancel_token *cancel = sastaotp_cancel_token_new();
     pthread_t thread;
-    WORKS(sastaotp_client_with_cancel(client, cancel, &handle, &error));
+    WORKS(sastaotp_client_with(client, cancel, 0, &handle, &error));
     sandbox_do("faults", "{\"fault\":\"N10\",\"variant\":\"silent\"}");
     CHECK_INT(pthread_create(&thread, NULL, read_until_cancelled, handle), 0);
     while (sandbox_requests("getBalance") == 0) sleep_ms(20);
@@ -292,7 +292,7 @@ void a_child_does_not_block_on_locks(void) {
     inherited of = {.client = sandbox_client(), .cancel = sastaotp_cancel_token_new()};
     of.number = sandbox_buy(of.client, "zz_never");
     sastaotp_error *error = NULL;
-    WORKS(sastaotp_queue_new(of.client, &of.queue, &error));
+    WORKS(sastaotp_queue_new(of.client, 0, &of.queue, &error));
     pthread_t thread;
     CHECK_INT(pthread_create(&thread, NULL, use_at_full_speed, &of), 0);
     for (int at = 0; at < FORKS; at++) {

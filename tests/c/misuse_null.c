@@ -12,15 +12,15 @@ static int rows;
     do {                                                                 \
         sastaotp_error *object = NULL, **error = &object;                \
         check_context = argument;                                        \
-        CHECK_INT(call, SASTAOTP_CONFIG);                                \
-        CHECK_INT(sastaotp_error_kind(object), SASTAOTP_CONFIG);       \
+        CHECK_INT(call, SASTAOTP_ERROR_CONFIG);                                \
+        CHECK_INT(sastaotp_error_status(object), SASTAOTP_ERROR_CONFIG);       \
         CHECK_CONTAINS(sastaotp_error_message(object), argument);           \
         CHECK_CONTAINS(sastaotp_error_message(object), "NULL");             \
         CHECK_INT(sastaotp_error_charge(object), SASTAOTP_NOT_CHARGED);  \
         CHECK_INT(sastaotp_error_phase(object), SASTAOTP_PHASE_PREPARE); \
         sastaotp_error_free(object);                                     \
         error = NULL;                                                    \
-        CHECK_INT(call, SASTAOTP_CONFIG);                                \
+        CHECK_INT(call, SASTAOTP_ERROR_CONFIG);                                \
         check_context = NULL;                                            \
         rows++;                                                          \
     } while (0)
@@ -88,13 +88,13 @@ static void clients(const sastaotp_client *client, const sastaotp_config *config
     REJECTED(PLACE, sastaotp_client_new(config, NULL, error));
     REJECTED(PLACE, sastaotp_client_from_env(NULL, error));
     REJECTED_INTO(sastaotp_client, "client",
-                  sastaotp_client_with_cancel(NULL, cancel, place, error));
+                  sastaotp_client_with(NULL, cancel, 0, place, error));
     REJECTED_INTO(sastaotp_client, "token",
-                  sastaotp_client_with_cancel(client, NULL, place, error));
-    REJECTED(PLACE, sastaotp_client_with_cancel(client, cancel, NULL, error));
+                  sastaotp_client_with(client, NULL, 0, place, error));
+    REJECTED(PLACE, sastaotp_client_with(client, cancel, 0, NULL, error));
     REJECTED_INTO(sastaotp_client, "client",
-                  sastaotp_client_with_timeout_ms(NULL, 1, place, error));
-    REJECTED(PLACE, sastaotp_client_with_timeout_ms(client, 1, NULL, error));
+                  sastaotp_client_with(NULL, NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_client_with(client, NULL, 1, NULL, error));
     REJECTED_INTO(sastaotp_balance, "client", sastaotp_client_get_balance(NULL, place, error));
     REJECTED(PLACE, sastaotp_client_get_balance(client, NULL, error));
     REJECTED_INTO(sastaotp_services, "client",
@@ -227,8 +227,8 @@ static void queues(const sastaotp_client *client, const sastaotp_queue *queue) {
     sastaotp_completion *completions[1];
     uint64_t ticket = 7;
     size_t count = 7;
-    REJECTED_INTO(sastaotp_queue, "client", sastaotp_queue_new(NULL, place, error));
-    REJECTED(PLACE, sastaotp_queue_new(client, NULL, error));
+    REJECTED_INTO(sastaotp_queue, "client", sastaotp_queue_new(NULL, 0, place, error));
+    REJECTED(PLACE, sastaotp_queue_new(client, 0, NULL, error));
     REJECTED_INTO(sastaotp_queue, "client", sastaotp_queue_new_with_workers(NULL, 1, place, error));
     REJECTED(PLACE, sastaotp_queue_new_with_workers(client, 1, NULL, error));
     REJECTED("queue", sastaotp_queue_submit(NULL, operation, &ticket, error));
@@ -256,7 +256,7 @@ void null_arguments_are_rejected(void) {
     sastaotp_order_iterator *iterator = NULL;
     sastaotp_lease *lease = NULL;
     sastaotp_queue *queue = NULL;
-    WORKS(sastaotp_queue_new(client, &queue, &error));
+    WORKS(sastaotp_queue_new(client, 0, &queue, &error));
     WORKS(sastaotp_client_intend(client, request, &intent, &error));
     WORKS(sastaotp_client_orders(client, NULL, &iterator, &error));
     WORKS(sastaotp_client_lease(client, request, &lease, &error));

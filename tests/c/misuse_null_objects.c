@@ -8,7 +8,7 @@ void getters_accept_null_objects(void) {
     uint32_t small = 7;
     size_t size = 7;
     bool flag = true;
-    CHECK_INT(sastaotp_error_kind(NULL), SASTAOTP_OK);
+    CHECK_INT(sastaotp_error_status(NULL), SASTAOTP_OK);
     CHECK(sastaotp_error_message(NULL) == NULL);
     CHECK(sastaotp_error_hint(NULL) == NULL);
     CHECK(sastaotp_error_code(NULL) == NULL);
@@ -113,7 +113,7 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_activation_code_at(NULL, 0) == NULL);
     CHECK_INT(sastaotp_activation_ending(NULL), SASTAOTP_ENDING_NONE);
     CHECK_INT(sastaotp_settlement_state(NULL), SASTAOTP_SETTLED_ALREADY_OVER);
-    CHECK(sastaotp_settlement_code(NULL) == NULL);
+    CHECK(sastaotp_settlement_sms(NULL) == NULL);
     CHECK(sastaotp_settlement_json(NULL) == NULL);
     CHECK(sastaotp_lease_activation(NULL) == NULL);
     CHECK_INT(sastaotp_reconciliation_count(NULL), 0);
@@ -132,7 +132,7 @@ void getters_accept_null_objects(void) {
     CHECK_INT(sastaotp_unclaimed_list_count(NULL), 0);
     CHECK(sastaotp_unclaimed_list_get(NULL, 0) == NULL);
     CHECK(sastaotp_unclaimed_list_json(NULL) == NULL);
-    CHECK_INT(sastaotp_unclaimed_outcome(NULL), SASTAOTP_UNCLAIMED_UNKNOWN);
+    CHECK_INT(sastaotp_unclaimed_outcome(NULL), SASTAOTP_OUTCOME_UNKNOWN);
     CHECK(sastaotp_unclaimed_message(NULL) == NULL);
     CHECK(sastaotp_unclaimed_intent(NULL) == NULL);
     CHECK(sastaotp_unclaimed_purchase(NULL) == NULL);

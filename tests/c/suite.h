@@ -12,8 +12,11 @@ void every_change_has_a_kind(void);
 /* suite_json.c */
 void json_reader_rejects_invalid_json(void);
 void raw_contains_new_fields(void);
+void texts_may_contain_a_nul(void);
+void a_balance_in_another_currency_is_an_error(void);
 
-/* suite_errors.c: every getter of an error. */
+/* suite_errors.c: every status, and every getter of an error. */
+void every_status_has_a_class(void);
 void a_failed_purchase_has_every_field(void);
 void a_failed_read_has_every_field(void);
 
