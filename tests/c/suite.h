@@ -28,6 +28,27 @@ void threads_share_one_queue(void);
 void a_queue_ends_while_connections_hang(void);
 void queue_and_client_end_in_any_order(void);
 
+void a_closed_queue_has_no_thread(void);
+
+/* suite_queue_users.c */
+void completions_reach_their_user_pointers(void);
+
+/* suite_typed.c: submits and results of a queue without JSON. */
+void typed_submits_have_typed_results(void);
+void json_submits_have_typed_results(void);
+void claimed_numbers_have_number_and_price(void);
+
+/* suite_cancel.c: tokens and signals. */
+void try_wait_returns_null_without_a_code(void);
+void a_lease_closes_through_a_triggered_token(void);
+void a_signal_ends_calls_and_loses_no_order(void);
+
+/* suite_log.c */
+void log_callback_gets_messages_of_its_level(void);
+void log_callback_never_gets_the_key(void);
+void log_callback_may_call_the_library(void);
+void no_log_call_follows_its_unset(void);
+
 /* suite_journal.c: purchases on disk. */
 void invalid_journals_are_rejected(void);
 void next_program_has_purchases_of_killed_one(void);

@@ -322,6 +322,47 @@ void a_queue_ends_while_connections_hang(void) {
     sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
 }
 
+/* Closes a queue within a time, and frees it; its threads have ended. */
+static void close_and_free(sastaotp_queue *queue, int threads_before) {
+    sastaotp_error *error = NULL;
+    sastaotp_unclaimed_list *list = NULL;
+    long long begun = now_ms();
+    WORKS(sastaotp_queue_close(queue, SOON_MS, &list, &error));
+    CHECK(now_ms() - begun < at_most_ms(2000));
+    CHECK_INT(threads(), threads_before);
+    sastaotp_unclaimed_list_free(list);
+    sastaotp_queue_free(queue);
+    CHECK_INT(threads(), threads_before);
+}
+
+void a_closed_queue_has_no_thread(void) {
+    enum { WAITS = 20 };
+    int before = threads();
+    sastaotp_client *client = sandbox_client();
+    sastaotp_queue *queue = queue_of(client);
+    close_and_free(queue, before);
+    /* Completions that are taken, and that are not; waits; reads whose connections hang. */
+    queue = queue_of(client);
+    char id[65];
+    buy(queue, "zz_never", id);
+    CHECK(threads() > before);
+    for (int at = 0; at < WAITS; at++) {
+        submit(queue, "{\"op\":\"budget_left\"}");
+        submit(queue, operation_on("wait_for_code", id, ",\"timeout_ms\":60000"));
+    }
+    CHECK_INT(take(queue, 8, SOON_MS) > 0, 1);
+    close_and_free(queue, before);
+    queue = queue_of(client);
+    sandbox_do("faults", "{\"fault\":\"N10\",\"variant\":\"silent\",\"times\":0}");
+    for (int at = 0; at < WAITS; at++) submit(queue, "{\"op\":\"get_balance\"}");
+    while (sandbox_requests("getBalance") < WAITS) sleep_ms(10);
+    CHECK(threads() > before + 10);
+    close_and_free(queue, before);
+    sandbox_do("faults", "{\"clear\":true}");
+    sastaotp_client_free(client);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
+}
+
 void queue_and_client_end_in_any_order(void) {
     int before = threads();
     uint64_t ticket = 0;
