@@ -262,6 +262,40 @@ void a_token_works_after_a_fork(void) {
 
 static counter ended = COUNTER;
 
+static void ignore_log(void *user, sastaotp_log_level level, const char *message) {
+    (void)level, (void)message;
+    counter_add(user, 1);
+}
+
+/* Keeps the locks of the log busy, whose callback is called meanwhile. */
+static void *log_at_full_speed(void *argument) {
+    const inherited *of = argument;
+    sastaotp_error *error = NULL;
+    counter calls = COUNTER;
+    for (int round = 0; counter_add(&ended, 0) == 0; round++) {
+        int64_t balance = 7;
+        WORKS(sastaotp_log_set(SASTAOTP_LOG_TRACE, ignore_log, &calls, &error));
+        WORKS(sastaotp_client_get_balance(of->client, &balance, &error));
+        if (round % 2) WORKS(sastaotp_log_set(SASTAOTP_LOG_OFF, NULL, NULL, &error));
+    }
+    WORKS(sastaotp_log_set(SASTAOTP_LOG_OFF, NULL, NULL, &error));
+    CHECK(counter_add(&calls, 0) > 0);
+    return NULL;
+}
+
+/* A child may set its own callback. If its parent was setting one, the call may fail. */
+static void log_in_a_child(void) {
+    counter calls = COUNTER;
+    sastaotp_client *own = sandbox_client();
+    int64_t balance = 7;
+    sastaotp_status status = sastaotp_log_set(SASTAOTP_LOG_TRACE, ignore_log, &calls, NULL);
+    CHECK_INT(sastaotp_client_get_balance(own, &balance, NULL), SASTAOTP_OK);
+    CHECK(sastaotp_log_set(SASTAOTP_LOG_OFF, NULL, NULL, NULL) == SASTAOTP_OK ||
+          status != SASTAOTP_OK);
+    CHECK(status != SASTAOTP_OK || counter_add(&calls, 0) > 0);
+    sastaotp_client_free(own);
+}
+
 /* Keeps the locks of an activation, a token and a queue busy. */
 static void *use_at_full_speed(void *argument) {
     const inherited *of = argument;
@@ -282,8 +316,9 @@ void a_child_does_not_block_on_locks(void) {
     of.number = sandbox_buy(of.client, "zz_never");
     sastaotp_error *error = NULL;
     WORKS(sastaotp_queue_new(of.client, 0, &of.queue, &error));
-    pthread_t thread;
+    pthread_t thread, logger;
     CHECK_INT(pthread_create(&thread, NULL, use_at_full_speed, &of), 0);
+    CHECK_INT(pthread_create(&logger, NULL, log_at_full_speed, &of), 0);
     for (int at = 0; at < FORKS; at++) {
         int status = 0;
         fflush(NULL);
@@ -297,6 +332,7 @@ void a_child_does_not_block_on_locks(void) {
             sastaotp_cancel_token_trigger(of.cancel);
             CHECK(!sastaotp_client_budget_left(of.client, NULL));
             CHECK_INT(sastaotp_queue_open_count(of.queue), 0);
+            log_in_a_child();
             inherited_free(&of);
             end_child();
         }
@@ -306,6 +342,7 @@ void a_child_does_not_block_on_locks(void) {
     }
     counter_add(&ended, 1);
     CHECK_INT(pthread_join(thread, NULL), 0);
+    CHECK_INT(pthread_join(logger, NULL), 0);
     inherited_free(&of);
 }
 

@@ -18,7 +18,7 @@ void getters_accept_null_objects(void) {
     CHECK_INT(sastaotp_error_retry(NULL, NULL), SASTAOTP_RETRY_NEVER);
     CHECK_INT(sastaotp_error_retry(NULL, &small), SASTAOTP_RETRY_NEVER);
     CHECK(sastaotp_error_fault(NULL) == NULL);
-    CHECK(sastaotp_error_raw(NULL, NULL) == NULL);
+    CHECK(sastaotp_error_raw(NULL, NULL) == NULL && sastaotp_error_raw(NULL, &size) == NULL);
     CHECK(sastaotp_error_intent(NULL) == NULL);
     CHECK(sastaotp_error_json(NULL) == NULL);
     CHECK(!sastaotp_cancel_token_is_triggered(NULL));
@@ -85,7 +85,7 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_purchase_note(NULL) == NULL);
     CHECK(sastaotp_purchase_json(NULL) == NULL);
     CHECK(sastaotp_sms_code(NULL) == NULL);
-    CHECK(sastaotp_sms_text(NULL, NULL) == NULL);
+    CHECK(sastaotp_sms_text(NULL, NULL) == NULL && sastaotp_sms_text(NULL, &size) == NULL);
     CHECK(sastaotp_sms_sender(NULL) == NULL);
     CHECK(!sastaotp_sms_is_repeat(NULL));
     CHECK(sastaotp_sms_json(NULL) == NULL);

@@ -16,6 +16,8 @@ static const struct {
     {"raw_contains_new_fields", raw_contains_new_fields},
     {"texts_may_contain_a_nul", texts_may_contain_a_nul},
     {"a_balance_in_another_currency_is_an_error", a_balance_in_another_currency_is_an_error},
+    {"a_purchase_has_every_field", a_purchase_has_every_field},
+    {"an_order_that_no_purchase_made_is_extra", an_order_that_no_purchase_made_is_extra},
     {"every_status_has_a_class", every_status_has_a_class},
     {"a_failed_purchase_has_every_field", a_failed_purchase_has_every_field},
     {"a_failed_read_has_every_field", a_failed_read_has_every_field},

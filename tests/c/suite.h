@@ -14,6 +14,8 @@ void json_reader_rejects_invalid_json(void);
 void raw_contains_new_fields(void);
 void texts_may_contain_a_nul(void);
 void a_balance_in_another_currency_is_an_error(void);
+void a_purchase_has_every_field(void);
+void an_order_that_no_purchase_made_is_extra(void);
 
 /* suite_errors.c: every status, and every getter of an error. */
 void every_status_has_a_class(void);

@@ -250,3 +250,62 @@ void a_balance_in_another_currency_is_an_error(void) {
     CHECK_INT(micros, 1000 * SASTAOTP_RUPEE);
     sastaotp_client_free(client);
 }
+
+void a_purchase_has_every_field(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    bool multi_sms = false;
+    uint32_t millis = 7;
+    int64_t micros = 7;
+    sandbox_do("faults",
+               "{\"match\":{\"action\":\"getNumber\"},\"fault\":\"H09\",\"body\":\"{" Q("status") ":" Q(
+                   "OK") "," Q("activation_id") ":" Q("7") "," Q("order_id") ":8," Q("number") ":" Q(
+                   "+67071234567") "," Q("service_code") ":" Q("zz_ok") "," Q("service") ":" Q(
+                   "All is well") "," Q("country_code") ":" Q("22") "," Q("price") ":101.5," Q(
+                   "multi_sms") ":true," Q("expires_in") ":900," Q("note") ":" Q("a note") "}\"}");
+    sastaotp_activation *number = sandbox_buy(client, "zz_ok");
+    const sastaotp_purchase *purchase = sastaotp_activation_purchase(number);
+    CHECK_TEXT(sastaotp_purchase_activation_id(purchase), "7");
+    CHECK_TEXT(sastaotp_purchase_order_id(purchase), "8");
+    CHECK_CONTAINS(sastaotp_purchase_phone_number(purchase), "67071234567");
+    CHECK_TEXT(sastaotp_purchase_service(purchase), "zz_ok");
+    CHECK_TEXT(sastaotp_purchase_service_name(purchase), "All is well");
+    CHECK_TEXT(sastaotp_purchase_country(purchase), "22");
+    CHECK(sastaotp_purchase_price(purchase, &micros) && micros == 101500000);
+    CHECK(sastaotp_purchase_multi_sms(purchase, &multi_sms) && multi_sms);
+    CHECK(sastaotp_purchase_expires_in_ms(purchase, &millis) && millis == 900000);
+    CHECK_TEXT(sastaotp_purchase_note(purchase), "a note");
+    /* The price is above the maximum, and the number is of another country. */
+    CHECK(sastaotp_purchase_warning(purchase, 0) != NULL);
+    CHECK(sastaotp_purchase_warning(purchase, 1) != NULL);
+    CHECK(sastaotp_purchase_warning(purchase, 2) == NULL);
+    CHECK(json_is_valid(sastaotp_purchase_json(purchase)));
+    CHECK_INT(sastaotp_activation_sms_count(number), 0);
+    WORKS(sastaotp_activation_keep(number, &error));
+    sastaotp_activation_free(number);
+    sastaotp_client_free(client);
+}
+
+void an_order_that_no_purchase_made_is_extra(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    sastaotp_orders *orders = NULL;
+    sandbox_do("faults",
+               "{\"match\":{\"action\":\"getNumber\"},\"fault\":\"duplicate_request\"}");
+    sastaotp_activation *number = sandbox_buy(client, "zz_never");
+    WORKS(sastaotp_client_get_orders(client, 10, 1, NULL, &orders, &error));
+    CHECK_INT(sastaotp_orders_count(orders), 2);
+    const char *extra = sastaotp_orders_extra_order(orders, 0);
+    CHECK(extra != NULL && strcmp(extra, sastaotp_activation_id(number)) != 0);
+    CHECK(sastaotp_orders_extra_order(orders, 1) == NULL);
+    sastaotp_activation *other = NULL;
+    sastaotp_settlement *settlement = NULL;
+    WORKS(sastaotp_client_activation(client, extra, &other, &error));
+    WORKS(sastaotp_activation_cancel(other, &settlement, &error));
+    sastaotp_settlement_free(settlement);
+    sastaotp_activation_free(other);
+    sastaotp_orders_free(orders);
+    sastaotp_activation_free(number);
+    sastaotp_client_free(client);
+    sandbox_do("assert", "{\"charges\":2,\"refunds\":1}");
+}
