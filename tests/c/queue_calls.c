@@ -73,7 +73,7 @@ void queue_end(sastaotp_queue *queue) {
     sastaotp_error *error = NULL;
     sastaotp_unclaimed_list *list = NULL;
     WORKS(sastaotp_queue_close(queue, SOON_MS, &list, &error));
-    CHECK_INT(sastaotp_unclaimed_list_count(list), 0);
+    CHECK_TEXT(sastaotp_unclaimed_message(sastaotp_unclaimed_list_get(list, 0)), NULL);
     sastaotp_unclaimed_list_free(list);
     sastaotp_queue_free(queue);
 }

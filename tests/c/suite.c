@@ -1,5 +1,6 @@
-/* Tests C details against a sandbox, whose URL is the argument. The Rust suites that tests/capi
- * runs through the C functions, cases.c, cpp.cpp and misuse*.c hold the other rules. */
+/* Tests C details against a sandbox. The arguments are its URL and, to run one test only, the name
+ * of the test. The Rust suites that tests/capi runs through the C functions, cases.c, cpp.cpp and
+ * misuse*.c hold the other rules. */
 #include "suite.h"
 
 #include "check.h"
@@ -44,13 +45,16 @@ static const struct {
 };
 
 int main(int count, char **arguments) {
-    CHECK(count == 2);
+    CHECK(count == 2 || count == 3);
     sandbox_open(arguments[1]);
-    size_t total = sizeof tests / sizeof *tests;
-    for (size_t index = 0; index < total; index++) {
-        sandbox_begin(tests[index].name);
-        tests[index].run();
+    size_t run = 0;
+    for (size_t at = 0; at < sizeof tests / sizeof *tests; at++) {
+        if (count == 3 && strcmp(tests[at].name, arguments[2]) != 0) continue;
+        sandbox_begin(tests[at].name);
+        tests[at].run();
+        run++;
     }
-    printf("suite: %zu tests\n", total);
+    CHECK(run > 0);
+    printf("suite: %zu tests\n", run);
     return 0;
 }

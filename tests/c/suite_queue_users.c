@@ -21,7 +21,7 @@ typedef struct place {
 typedef struct submitter {
     const sastaotp_queue *queue;
     place *places;
-    long count;
+    long first, count;
     const sastaotp_intent *intent;
 } submitter;
 
@@ -32,19 +32,21 @@ static void submit_one(const submitter *own, long at) {
     static const char *const local[] = {"{\"op\":\"budget_left\"}", "{\"op\":\"unclaimed\"}"};
     sastaotp_error *error = NULL;
     place *user = &own->places[at];
+    char id[32];
+    snprintf(id, sizeof id, "unknown_%ld", own->first + at);
     /* A ticket is optional. */
     uint64_t *ticket = at % 3 ? &user->ticket : NULL;
     switch (at % 512) {
         case 0:
-            WORKS(sastaotp_queue_submit_wait_for_code(own->queue, "0", 0, NULL, user, ticket,
+            WORKS(sastaotp_queue_submit_wait_for_code(own->queue, id, 0, NULL, user, ticket,
                                                       &error));
             break;
         case 1:
-            WORKS(sastaotp_queue_submit_settle(own->queue, "0", SASTAOTP_ON_TOO_EARLY_FAIL, user,
+            WORKS(sastaotp_queue_submit_settle(own->queue, id, SASTAOTP_ON_TOO_EARLY_FAIL, user,
                                                ticket, &error));
             break;
         case 2:
-            WORKS(sastaotp_queue_submit_request_next_code(own->queue, "0", user, ticket, &error));
+            WORKS(sastaotp_queue_submit_request_next_code(own->queue, id, user, ticket, &error));
             break;
         case 3:
             WORKS(sastaotp_queue_submit_buy(own->queue, own->intent, user, ticket, &error));
@@ -104,7 +106,7 @@ void completions_reach_their_user_pointers(void) {
     submitter submitters[SUBMITTERS];
     pthread_t running[SUBMITTERS];
     for (int at = 0; at < SUBMITTERS; at++) {
-        submitters[at] = (submitter){queue, places + at * each, each, intent};
+        submitters[at] = (submitter){queue, places + at * each, at * each, each, intent};
         CHECK_INT(pthread_create(&running[at], NULL, submit_all, &submitters[at]), 0);
     }
     take_all(queue, each * SUBMITTERS);
