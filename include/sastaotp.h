@@ -453,7 +453,7 @@ typedef enum sastaotp_log_level SASTAOTP_ENUM_INT32 {
  * Receives a record. `message` is one line that never contains the API key; it is valid during the
  * call.
  */
-typedef void (*sastaotp_log_callback)(void*, sastaotp_log_level, const char*);
+typedef void (*sastaotp_log_callback)(void *user, sastaotp_log_level level, const char *message);
 
 /**
  * Sets the callback that receives the library's log: the records of `level` and of lower levels.

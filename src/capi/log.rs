@@ -41,8 +41,9 @@ pub const SASTAOTP_LOG_TRACE: sastaotp_log_level = sastaotp_log_level(5);
 
 /// Receives a record. `message` is one line that never contains the API key; it is valid during the
 /// call.
-pub type sastaotp_log_callback =
-    Option<unsafe extern "C" fn(*mut c_void, sastaotp_log_level, *const c_char)>;
+pub type sastaotp_log_callback = Option<
+    unsafe extern "C" fn(user: *mut c_void, level: sastaotp_log_level, message: *const c_char),
+>;
 
 /// How many records wait for the callback at most. Further ones are counted and dropped.
 const CAPACITY: usize = 4096;
@@ -157,10 +158,10 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
-/// Sets the callback that receives the library's log: the records of `level` and of lower levels.
-/// One thread at a time calls it, a thread of the library that holds no lock: it may call any
-/// function, and a slow callback delays no call. If more than 4,096 records wait for it, further
-/// ones are dropped and counted in a record. `user` is passed to each call.
+/// Sets the callback that receives the library's log: the records of `level` and of all more
+/// serious levels. One thread at a time calls it, a thread of the library that holds no lock: it
+/// may call any function, and a slow callback delays no call. If more than 4,096 records wait for
+/// it, further ones are dropped and counted in a record. `user` is passed to each call.
 ///
 /// SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the records that
 /// wait were delivered and the last call of the previous callback has returned, so `user` can be

@@ -73,3 +73,58 @@ pub(super) unsafe fn options<T: Options>(argument: *const T) -> Result<T> {
     pointer::copy_start(argument, size, &mut options);
     Ok(options)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The options of a version that has added the last member.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Sample {
+        size: usize,
+        first: u64,
+        added: u64,
+    }
+
+    unsafe impl Options for Sample {
+        const NAME: &'static str = "sample";
+        const INIT: Self = Self { size: size_of::<Self>(), first: 1, added: 2 };
+        const LEAST_SIZE: usize = 2 * size_of::<u64>();
+    }
+
+    fn read(words: &[u64]) -> Result<Sample> {
+        // SAFETY: each row below has as many bytes as its first word says, or a size that is
+        // refused.
+        unsafe { options(words.as_ptr().cast::<Sample>()) }
+    }
+
+    #[test]
+    fn older_and_newer_structs_are_read() {
+        let sample = |size, first, added| Sample { size, first, added };
+        assert_eq!(read(&[24, 7, 8]).unwrap(), sample(24, 7, 8));
+        assert_eq!(read(&[16, 7]).unwrap(), sample(16, 7, 2), "an older program has the default");
+        assert_eq!(read(&[32, 7, 8, 0]).unwrap(), sample(32, 7, 8), "an unused member");
+        for (words, reason) in [
+            (&[32, 7, 8, 9][..], "the sample has members of a later version: update the library"),
+            (&[0], "the size of the sample is 0: initialize it with SASTAOTP_SAMPLE_INIT"),
+            (&[u64::MAX], "initialize it with SASTAOTP_SAMPLE_INIT"),
+        ] {
+            let error = read(words).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+        // SAFETY: NULL is refused.
+        let null = unsafe { options(std::ptr::null::<Sample>()) };
+        assert!(null.unwrap_err().to_string().contains("sample is NULL"));
+    }
+
+    #[test]
+    fn a_member_that_is_no_bool_is_refused() {
+        assert!(!c_bool(0).get("a").unwrap() && c_bool(1).get("a").unwrap());
+        let error = c_bool(0xcc).get("from_env").unwrap_err().to_string();
+        assert!(
+            error.contains("the member from_env is not a bool: initialize the struct"),
+            "{error}"
+        );
+    }
+}
