@@ -19,7 +19,7 @@
  *
  *         request.service = "tg";
  *         request.country = "22";  // India: the service's country codes are not calling codes
- *         request.max_price = 80 * SASTAOTP_RUPEE;
+ *         request.max_price_micros = 80 * SASTAOTP_RUPEE;
  *
  *         // SASTAOTP_API_KEY is the key; set SASTAOTP_BASE_URL to use a sandbox.
  *         if (sastaotp_client_from_env(&client, &error)) goto end;
@@ -167,7 +167,8 @@
 #endif
 
 /** The type of an enumeration's values, for languages that can state it. */
-#if defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#if (defined(__cplusplus) && (__cplusplus >= 201103L || defined(_MSC_VER))) || \
+    (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
 #define SASTAOTP_ENUM_INT32 : int32_t
 #else
 #define SASTAOTP_ENUM_INT32
@@ -306,9 +307,9 @@ typedef enum sastaotp_charge SASTAOTP_ENUM_INT32 {
      */
     SASTAOTP_CHARGE_UNKNOWN = 0,
     /** Certainly nothing was charged. */
-    SASTAOTP_NOT_CHARGED = 1,
+    SASTAOTP_CHARGE_NONE = 1,
     /** Money was charged. */
-    SASTAOTP_CHARGED = 2,
+    SASTAOTP_CHARGE_MADE = 2,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_CHARGE_MAX_ENUM = INT32_MAX
 } sastaotp_charge;
@@ -327,22 +328,24 @@ typedef enum sastaotp_retry SASTAOTP_ENUM_INT32 {
 
 /** A step of a request. */
 typedef enum sastaotp_phase SASTAOTP_ENUM_INT32 {
+    /** The step is not known: the error is NULL. */
+    SASTAOTP_PHASE_UNKNOWN = 0,
     /** Before a request: checking arguments, or waiting to send the next request. */
-    SASTAOTP_PHASE_PREPARE = 0,
+    SASTAOTP_PHASE_PREPARE = 1,
     /** Resolving the host name. */
-    SASTAOTP_PHASE_RESOLVE = 1,
+    SASTAOTP_PHASE_RESOLVE = 2,
     /** Connecting to the host or its proxy. */
-    SASTAOTP_PHASE_CONNECT = 2,
+    SASTAOTP_PHASE_CONNECT = 3,
     /** The TLS handshake. */
-    SASTAOTP_PHASE_TLS = 3,
+    SASTAOTP_PHASE_TLS = 4,
     /** Sending the request. */
-    SASTAOTP_PHASE_SEND = 4,
+    SASTAOTP_PHASE_SEND = 5,
     /** Receiving the reply. */
-    SASTAOTP_PHASE_RECEIVE = 5,
+    SASTAOTP_PHASE_RECEIVE = 6,
     /** Decoding the reply. */
-    SASTAOTP_PHASE_DECODE = 6,
+    SASTAOTP_PHASE_DECODE = 7,
     /** The service answered with an error. */
-    SASTAOTP_PHASE_SERVICE = 7,
+    SASTAOTP_PHASE_SERVICE = 8,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_PHASE_MAX_ENUM = INT32_MAX
 } sastaotp_phase;
@@ -374,7 +377,7 @@ const char *sastaotp_error_message(const sastaotp_error *error);
 const char *sastaotp_error_hint(const sastaotp_error *error);
 
 /**
- * Returns the service's error code verbatim, such as "NO_BALANCE". Returns NULL if the reply
+ * Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply
  * contains none. Since 0.1.0.
  */
 const char *sastaotp_error_code(const sastaotp_error *error);
@@ -385,12 +388,15 @@ const char *sastaotp_error_code(const sastaotp_error *error);
  */
 int32_t sastaotp_error_http_status(const sastaotp_error *error);
 
-/** Returns the step in which the call failed. Since 0.1.0. */
+/**
+ * Returns the step in which the call failed. Returns SASTAOTP_PHASE_UNKNOWN if `error` is NULL.
+ * Since 0.1.0.
+ */
 sastaotp_phase sastaotp_error_phase(const sastaotp_error *error);
 
 /**
  * Returns the effect of the call on the wallet. Check it first after a failed purchase. It is
- * SASTAOTP_NOT_CHARGED for calls that cost nothing, and SASTAOTP_CHARGE_UNKNOWN if `error` is
+ * SASTAOTP_CHARGE_NONE for calls that cost nothing, and SASTAOTP_CHARGE_UNKNOWN if `error` is
  * NULL. Since 0.1.0.
  */
 sastaotp_charge sastaotp_error_charge(const sastaotp_error *error);
@@ -409,7 +415,7 @@ sastaotp_retry sastaotp_error_retry(const sastaotp_error *error, uint32_t *after
 const char *sastaotp_error_fault(const sastaotp_error *error);
 
 /**
- * Returns the first 4,096 characters of the reply, verbatim, if the reply is the reason for the
+ * Returns the first 4,096 characters of the reply if the reply is the reason for the
  * failure. Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since
  * 0.1.0.
  */
@@ -456,19 +462,23 @@ typedef enum sastaotp_log_level SASTAOTP_ENUM_INT32 {
 typedef void (*sastaotp_log_callback)(void *user, sastaotp_log_level level, const char *message);
 
 /**
- * Sets the callback that receives the library's log: the records of `level` and of lower levels.
- * One thread at a time calls it, a thread of the library that holds no lock: it may call any
- * function, and a slow callback delays no call. If more than 4,096 records wait for it, further
- * ones are dropped and counted in a record. `user` is passed to each call.
+ * Sets the callback that receives the library's log: the records of `level` and of all more
+ * serious levels. There is one callback in a process, so it is for the program, not for a library
+ * that uses this one. One thread at a time calls it, a thread of this library that holds no lock:
+ * it may call any function, and a slow callback delays no call. If more than 4,096 records wait
+ * for it, further ones are dropped and counted in a record. `user` is passed to each call.
  *
  * SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the records that
  * wait were delivered and the last call of the previous callback has returned, so `user` can be
- * freed then; set the log off before the program ends. Called from the callback, it returns
- * immediately, and the records that wait are dropped. A C++ exception must not leave the callback.
+ * freed then, and the callback's code unloaded. The caller must not hold a lock that the callback
+ * takes. Set the log off before the program ends. A C++ exception must not leave the callback.
  *
- * Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, or if the program has
- * another logger of the Rust crate `log`, and with SASTAOTP_ERROR_CONNECTION if no thread can be
- * started. Since 0.1.0.
+ * From the callback only SASTAOTP_LOG_OFF is possible: it returns immediately, the records that
+ * wait are dropped, and the next call of this function waits for the end of the callback.
+ *
+ * Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
+ * another callback, or if the program has another logger of the Rust crate `log`, and with
+ * SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_log_set(sastaotp_log_level level,
@@ -559,7 +569,7 @@ typedef struct sastaotp_config {
      * earlier run sent does not count, even if this client finds it. With a journal, the purchases
      * of all clients and processes that use it count.
      */
-    int64_t budget;
+    int64_t budget_micros;
     /** The maximum number of idle connections that the client keeps. The default is 64. */
     uint32_t max_connections;
     /**
@@ -595,12 +605,15 @@ typedef struct sastaotp_config {
      * environment: SASTAOTP_API_KEY, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
      */
     bool from_env;
+    /** For later versions: 0. */
+    uint8_t reserved[6];
 } sastaotp_config;
 
 /** The defaults of sastaotp_config. */
 #define SASTAOTP_CONFIG_INIT \
     { sizeof(sastaotp_config), NULL, NULL, NULL, NULL, 0, NULL, SASTAOTP_NO_BUDGET, 0, \
-      0, 0, 0, SASTAOTP_API_KEY_IN_HEADER, SASTAOTP_DURABILITY_POWER, false, false }
+      0, 0, 0, SASTAOTP_API_KEY_IN_HEADER, SASTAOTP_DURABILITY_POWER, false, false, \
+      { 0, 0, 0, 0, 0, 0 } }
 
 /** No limit for the total of all charges. */
 #define SASTAOTP_NO_BUDGET INT64_MAX
@@ -821,7 +834,7 @@ const char *sastaotp_service_name(const sastaotp_service *service);
  * Writes the price of a number without a chosen country, in micro-rupees. Returns false if the
  * service does not report it. Since 0.1.0.
  */
-bool sastaotp_service_price(const sastaotp_service *service, int64_t *micros);
+bool sastaotp_service_price_micros(const sastaotp_service *service, int64_t *micros);
 
 /**
  * Writes the number of available numbers. Returns false if the service does not report it. Since
@@ -863,7 +876,7 @@ const char *sastaotp_offer_country_name(const sastaotp_offer *offer);
  * Writes the price of a number in this country, in micro-rupees. Returns false if the service does
  * not report it. Since 0.1.0.
  */
-bool sastaotp_offer_price(const sastaotp_offer *offer, int64_t *micros);
+bool sastaotp_offer_price_micros(const sastaotp_offer *offer, int64_t *micros);
 
 /**
  * Writes the number of available numbers. Returns false if the service does not report it. Since
@@ -914,13 +927,13 @@ const char *sastaotp_prices_service(const sastaotp_prices *prices, size_t index)
  * Writes the price of a number, in micro-rupees. Returns false if the index is out of range or the
  * reply's price is not readable. Since 0.1.0.
  */
-bool sastaotp_prices_price(const sastaotp_prices *prices, size_t index, int64_t *micros);
+bool sastaotp_prices_price_micros(const sastaotp_prices *prices, size_t index, int64_t *micros);
 
 /**
  * Writes the number of available numbers; the live service reports 999 everywhere. Returns false
  * if the index is out of range or the service does not report it. Since 0.1.0.
  */
-bool sastaotp_prices_available(const sastaotp_prices *prices, size_t index, uint32_t *count);
+bool sastaotp_prices_available(const sastaotp_prices *prices, size_t index, uint64_t *count);
 
 /**
  * Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has
@@ -1101,7 +1114,7 @@ bool sastaotp_order_created_at_ms(const sastaotp_order *order, int64_t *millis);
 /**
  * Writes the amount charged, in micro-rupees. Returns false if the reply has none. Since 0.1.0.
  */
-bool sastaotp_order_price(const sastaotp_order *order, int64_t *micros);
+bool sastaotp_order_price_micros(const sastaotp_order *order, int64_t *micros);
 
 /**
  * Returns the order as JSON: order_id, activation_id, phone_number, service, country,
@@ -1137,8 +1150,8 @@ struct sastaotp_activation;
  * country and the price. A purchase copies the request, so one request can buy many numbers.
  *
  * State the country: one of `country`, `operator_` and `any_country`, or the first two together.
- * State the price: `max_price`. If one of the two is not stated, or two statements disagree, the
- * purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
+ * State the price: `max_price_micros`. If one of the two is not stated, or two statements
+ * disagree, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
  */
 typedef struct sastaotp_number_request {
     /** The size of the struct, which SASTAOTP_NUMBER_REQUEST_INIT sets. */
@@ -1160,16 +1173,19 @@ typedef struct sastaotp_number_request {
      * The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
      * any price, which a client with a budget does not. 0, which the initializer sets, is refused.
      */
-    int64_t max_price;
+    int64_t max_price_micros;
     /** Whether the service may choose the country. */
     bool any_country;
     /** Whether the number must be able to receive several codes. */
     bool multi_sms;
+    /** For later versions: 0. */
+    uint8_t reserved[6];
 } sastaotp_number_request;
 
 /** The defaults of sastaotp_number_request. */
 #define SASTAOTP_NUMBER_REQUEST_INIT \
-    { sizeof(sastaotp_number_request), NULL, NULL, NULL, 0, false, false }
+    { sizeof(sastaotp_number_request), NULL, NULL, NULL, 0, false, false, \
+      { 0, 0, 0, 0, 0, 0 } }
 
 /** No maximum for the price of a number. */
 #define SASTAOTP_ANY_PRICE INT64_MAX
@@ -1191,7 +1207,7 @@ sastaotp_status sastaotp_client_get_number(const sastaotp_client *client,
                                            sastaotp_error **error);
 
 /**
- * Buys the number of a completed activation again, for at most `max_price` micro-rupees, or at any
+ * Buys the number of a completed activation again, for at most `max_price_micros`, or at any
  * price if it is SASTAOTP_ANY_PRICE. Action regetNumber. COSTS MONEY, as much as the first time.
  *
  * The service accepts no maximum for this action. If the price is known, from the purchase or from
@@ -1204,7 +1220,7 @@ sastaotp_status sastaotp_client_get_number(const sastaotp_client *client,
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_client_reget_number(const sastaotp_client *client,
                                              const char *id,
-                                             int64_t max_price,
+                                             int64_t max_price_micros,
                                              struct sastaotp_activation **activation,
                                              sastaotp_error **error);
 
@@ -1283,7 +1299,7 @@ const char *sastaotp_intent_operator(const sastaotp_intent *intent);
  * Writes the maximum price, in micro-rupees. Returns false if the request accepts any price, or
  * the maximum is unknown. Since 0.1.0.
  */
-bool sastaotp_intent_max_price(const sastaotp_intent *intent, int64_t *micros);
+bool sastaotp_intent_max_price_micros(const sastaotp_intent *intent, int64_t *micros);
 
 /**
  * Copies an intent, to keep it after the error or list that contains it is freed. The caller owns
@@ -1322,7 +1338,7 @@ const char *sastaotp_purchase_country(const sastaotp_purchase *purchase);
 /**
  * Writes the amount charged, in micro-rupees. Returns false if the reply has none. Since 0.1.0.
  */
-bool sastaotp_purchase_price(const sastaotp_purchase *purchase, int64_t *micros);
+bool sastaotp_purchase_price_micros(const sastaotp_purchase *purchase, int64_t *micros);
 
 /**
  * Writes whether the service sells further codes for this number. Returns false if the reply does
@@ -1543,7 +1559,7 @@ const char *sastaotp_activation_phone_number(const sastaotp_activation *activati
  * Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
  * if sastaotp_activation_purchase is NULL. Since 0.1.0.
  */
-bool sastaotp_activation_price(const sastaotp_activation *activation, int64_t *micros);
+bool sastaotp_activation_price_micros(const sastaotp_activation *activation, int64_t *micros);
 
 /**
  * Writes when the order expires, in milliseconds since 1970. Returns false if the service did not
@@ -1744,11 +1760,13 @@ typedef struct sastaotp_wait_options {
      * settle it later. If the cancellation fails in another way, the wait fails with its error.
      */
     bool cancel_on_timeout;
+    /** For later versions: 0. */
+    uint8_t reserved[2];
 } sastaotp_wait_options;
 
 /** The defaults of sastaotp_wait_options. */
 #define SASTAOTP_WAIT_OPTIONS_INIT \
-    { sizeof(sastaotp_wait_options), 0, false, false }
+    { sizeof(sastaotp_wait_options), 0, false, false, { 0, 0 } }
 
 /** A message that a number received. Immutable. */
 typedef struct sastaotp_sms sastaotp_sms;
@@ -1782,21 +1800,21 @@ typedef struct sastaotp_activation_status sastaotp_activation_status;
 /** The kinds of sastaotp_activation_status. */
 typedef enum sastaotp_status_kind SASTAOTP_ENUM_INT32 {
     /** No code has arrived yet. */
-    SASTAOTP_ACTIVATION_STATUS_WAITING = 0,
+    SASTAOTP_ACTIVATION_STATUS_WAITING = 1,
     /** The service waits for the next code; the previous one is in the JSON. */
-    SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT = 1,
+    SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT = 2,
     /** A code has arrived: sastaotp_activation_status_sms. */
-    SASTAOTP_ACTIVATION_STATUS_RECEIVED = 2,
+    SASTAOTP_ACTIVATION_STATUS_RECEIVED = 3,
     /**
      * The service reports cancelled. If the order already had its code, the service may also mean
      * completed or expired.
      */
-    SASTAOTP_ACTIVATION_STATUS_CANCELLED = 3,
+    SASTAOTP_ACTIVATION_STATUS_CANCELLED = 4,
     /**
      * A status that is unknown to the library: sastaotp_activation_status_text. It does not end the
      * order.
      */
-    SASTAOTP_ACTIVATION_STATUS_OTHER = 4,
+    SASTAOTP_ACTIVATION_STATUS_OTHER = 0,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_STATUS_KIND_MAX_ENUM = INT32_MAX
 } sastaotp_status_kind;
@@ -1833,20 +1851,22 @@ typedef struct sastaotp_settlement sastaotp_settlement;
 
 /** The state of an order after it was settled. */
 typedef enum sastaotp_settled SASTAOTP_ENUM_INT32 {
+    /** The state is not known: `settlement` is NULL. */
+    SASTAOTP_SETTLED_UNKNOWN = 0,
     /** Completed: the price is spent. */
-    SASTAOTP_SETTLED_COMPLETED = 0,
+    SASTAOTP_SETTLED_COMPLETED = 1,
     /** Cancelled: the price is refunded. */
-    SASTAOTP_SETTLED_CANCELLED = 1,
+    SASTAOTP_SETTLED_CANCELLED = 2,
     /** Not cancelled, because a code arrived first. The order is still open: complete it. */
-    SASTAOTP_SETTLED_CODE_ARRIVED = 2,
+    SASTAOTP_SETTLED_CODE_ARRIVED = 3,
     /** The order had already ended. */
-    SASTAOTP_SETTLED_ALREADY_OVER = 3,
+    SASTAOTP_SETTLED_ALREADY_OVER = 4,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_SETTLED_MAX_ENUM = INT32_MAX
 } sastaotp_settled;
 
 /**
- * Returns the state of the order. Returns SASTAOTP_SETTLED_ALREADY_OVER if `settlement` is NULL.
+ * Returns the state of the order. Returns SASTAOTP_SETTLED_UNKNOWN if `settlement` is NULL.
  * Since 0.1.0.
  */
 sastaotp_settled sastaotp_settlement_state(const sastaotp_settlement *settlement);
@@ -2164,7 +2184,10 @@ uint64_t sastaotp_completion_ticket(const sastaotp_completion *completion);
 /** Returns the `user` of the submit. The library never dereferences it. Since 0.1.0. */
 void *sastaotp_completion_user(const sastaotp_completion *completion);
 
-/** Returns SASTAOTP_OK, or the kind of failure of the operation. Since 0.1.0. */
+/**
+ * Returns SASTAOTP_OK, or the kind of failure of the operation. Returns SASTAOTP_ERROR_CONFIG if
+ * `completion` is NULL: the operation has not finished. Since 0.1.0.
+ */
 sastaotp_status sastaotp_completion_status(const sastaotp_completion *completion);
 
 /**
@@ -2224,11 +2247,11 @@ typedef struct sastaotp_unclaimed sastaotp_unclaimed;
 /** The outcome of an unclaimed purchase. */
 typedef enum sastaotp_outcome SASTAOTP_ENUM_INT32 {
     /** The reply has not arrived yet. */
-    SASTAOTP_OUTCOME_PENDING = 0,
+    SASTAOTP_OUTCOME_PENDING = 1,
     /** A number was bought: claim it with sastaotp_client_activation. */
-    SASTAOTP_OUTCOME_BOUGHT = 1,
+    SASTAOTP_OUTCOME_BOUGHT = 2,
     /** The outcome is unknown: reconcile the intent, then claim an order or resolve the intent. */
-    SASTAOTP_OUTCOME_UNKNOWN = 2,
+    SASTAOTP_OUTCOME_UNKNOWN = 0,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_OUTCOME_MAX_ENUM = INT32_MAX
 } sastaotp_outcome;

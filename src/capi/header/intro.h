@@ -19,7 +19,7 @@
  *
  *         request.service = "tg";
  *         request.country = "22";  // India: the service's country codes are not calling codes
- *         request.max_price = 80 * SASTAOTP_RUPEE;
+ *         request.max_price_micros = 80 * SASTAOTP_RUPEE;
  *
  *         // SASTAOTP_API_KEY is the key; set SASTAOTP_BASE_URL to use a sandbox.
  *         if (sastaotp_client_from_env(&client, &error)) goto end;
