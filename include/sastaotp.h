@@ -12,7 +12,9 @@
  *     int main(void) {
  *         sastaotp_client *client = NULL;
  *         sastaotp_lease *lease = NULL;
+ *         const sastaotp_activation *number;
  *         sastaotp_sms *sms = NULL;
+ *         sastaotp_unclaimed_list *left = NULL;
  *         sastaotp_error *error = NULL;
  *         sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
  *         int failed = 1;
@@ -24,7 +26,7 @@
  *         // SASTAOTP_API_KEY is the key; set SASTAOTP_BASE_URL to use a sandbox.
  *         if (sastaotp_client_from_env(&client, &error)) goto end;
  *         if (sastaotp_client_lease(client, &request, &lease, &error)) goto end;
- *         const sastaotp_activation *number = sastaotp_lease_activation(lease);
+ *         number = sastaotp_lease_activation(lease);
  *         printf("send the SMS to %s\n", sastaotp_activation_phone_number(number));
  *         if (sastaotp_activation_wait_for_code(number, 300000, NULL, &sms, &error)) goto end;
  *         printf("the code is %s\n", sastaotp_sms_code(sms));
@@ -35,6 +37,12 @@
  *         sastaotp_sms_free(sms);
  *         // Completes the order; cancels it for the refund if no code arrived.
  *         sastaotp_lease_free(lease);
+ *         // If that failed, the number is still paid for.
+ *         if (client && !sastaotp_client_finish(client, 10000, &left, NULL)) {
+ *             for (size_t i = 0; i < sastaotp_unclaimed_list_count(left); i++)
+ *                 puts(sastaotp_unclaimed_message(sastaotp_unclaimed_list_get(left, i)));
+ *         }
+ *         sastaotp_unclaimed_list_free(left);
  *         sastaotp_client_free(client);
  *         return failed;
  *     }
@@ -78,12 +86,10 @@
  * 3.  Results. The caller passes the place for a result, such as `sastaotp_client **client`. On
  *     success it receives an object that the caller owns and frees with the "_free" function of its
  *     type; on failure it receives NULL. The library never reads or frees the previous content of a
- *     place. If a function returns a `const` object directly, the object belongs to the one it was
- *     read from and is freed with it.
- * 4.  Const. A call through a const pointer does not change the object as far as its caller can
- *     tell, and any number of threads may make one at once, unless the object's comment says
- *     otherwise. It may change the order at the service, which `const` does not describe:
- *     sastaotp_activation_cancel has a const activation.
+ *     place. If a function returns a `const` object directly, the object is part of its argument
+ *     and is freed with it.
+ * 4.  Const. A pointer to const means that any number of threads may make the call at once. It does
+ *     not mean that nothing changes: sastaotp_activation_cancel has a const activation.
  * 5.  Options. A struct of options (sastaotp_config, sastaotp_number_request,
  *     sastaotp_wait_options) begins with its size. Initialize it with its macro "_INIT", then set
  *     members. A call copies the struct and its texts. A later version may add members at the end;
@@ -106,18 +112,22 @@
  * 10. Memory. If an allocation fails, the process ends with SIGABRT: a call that may have bought a
  *     number cannot report it without memory. A journal keeps such a purchase.
  * 11. Fork. A forked child creates its own client, activation, lease, iterator, queue and token. If
- *     it uses one of its parent, the call fails with SASTAOTP_ERROR_CONFIG, changeable values read
- *     as if the object were NULL, and freeing the object does nothing. A child may read results,
- *     with one exception: if another thread was reading a text or "_json" of a result during the
- *     fork, reading that result in the child may block forever.
+ *     it uses an object of its parent, the call fails with SASTAOTP_ERROR_CONFIG, changeable values
+ *     read as if the object were NULL, and freeing the object does nothing. A child may read
+ *     results, with one exception: if another thread was reading a text or "_json" of a result
+ *     during the fork, reading that result in the child may block forever.
  * 12. JSON. Results have a "_json" function: the library's own stable JSON, with money in fields
  *     "..._micros" and times in "..._ms". Its field `raw` contains the service's reply, including
  *     fields that the library does not know yet.
  * 13. Signals. The library has its own threads, which any call may start. It installs no signal
  *     handlers, and its threads inherit the signal mask of the thread that started them. If a
  *     program waits for signals with signalfd or sigwait, it must block them in all its threads
- *     before the first call; otherwise a thread of the library may receive them. A signal handler
- *     may call sastaotp_cancel_token_trigger, and no other function.
+ *     before the first call; otherwise a thread of the library may receive them. A lost connection
+ *     raises no SIGPIPE. A signal handler may call sastaotp_cancel_token_trigger, and no other
+ *     function.
+ * 14. Plugins. The library stays loaded after dlclose, because its threads may still run: a reply
+ *     is awaited for at most 90 seconds, a name look-up longer. A plugin that is unloaded sets the
+ *     log off first, if it has set a callback.
  *
  * Threads
  *
@@ -445,7 +455,7 @@ typedef enum sastaotp_log_level SASTAOTP_ENUM_INT32 {
     SASTAOTP_LOG_ERROR = 1,
     /** Money that needs a person: a number that is listed as unclaimed, a journal that fails. */
     SASTAOTP_LOG_WARN = 2,
-    /** Purchases and settlements. */
+    /** Purchases and settlements, by their ids. */
     SASTAOTP_LOG_INFO = 3,
     /** Requests and replies. */
     SASTAOTP_LOG_DEBUG = 4,
@@ -632,9 +642,15 @@ sastaotp_cancel_token *sastaotp_cancel_token_new(void);
 
 /**
  * Triggers the token: every call that uses it returns SASTAOTP_ERROR_CANCELLED within 100 ms, and
- * every later call fails the same way. May be called from any thread while others are blocked in
- * calls, and from a signal handler: it takes no lock and no memory. Does nothing if `token` is
- * NULL. Since 0.1.0.
+ * every later call fails the same way. These go on, because they protect money:
+ * sastaotp_lease_close and sastaotp_lease_free settle the order, sastaotp_client_finish waits for
+ * purchases, and sastaotp_client_settle_leftover_leases returns the leases with the reason why
+ * each one is not settled. To change an order after the trigger, claim it again with the client
+ * without the token.
+ *
+ * May be called from any thread while others are blocked in calls, and from a signal handler: it
+ * takes no lock and no memory. Before the token is freed, no handler may be able to trigger it.
+ * Does nothing if `token` is NULL. Since 0.1.0.
  */
 void sastaotp_cancel_token_trigger(const sastaotp_cancel_token *token);
 
@@ -723,7 +739,8 @@ sastaotp_status sastaotp_client_with(const sastaotp_client *client,
                                      sastaotp_error **error);
 
 /**
- * Frees a client or a handle of one. Its activations, leases and results stay usable. No other
+ * Frees a client or a handle of one. Its activations, leases, iterators, queues and results stay
+ * usable. No other
  * thread may be in a purchase of the client. Does not wait for purchases in flight: before the
  * program ends, call sastaotp_client_finish. Since 0.1.0.
  */
@@ -753,7 +770,7 @@ sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
  * purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
  * an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
  * every entry: without a journal, no other record of it exists after the process has ended. The
- * client stays usable. Sends nothing.
+ * client stays usable. Sends nothing. A triggered token does not end the wait.
  *
  * 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
  * 0.1.0.
@@ -1913,7 +1930,7 @@ const sastaotp_activation *sastaotp_lease_activation(const sastaotp_lease *lease
 
 /**
  * Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
- * sastaotp_client_unclaimed lists the number. Free the lease afterwards.
+ * sastaotp_client_unclaimed lists the number once the lease is freed. Free it afterwards.
  *
  * A token that was triggered before does not prevent it: then the order is settled as
  * sastaotp_lease_free does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
@@ -1977,7 +1994,8 @@ typedef struct sastaotp_queue sastaotp_queue;
  * loses none of its time, unless the settings of the client state a timeout: then its ticket
  * completes within the timeout, and a purchase whose reply would be too late is not sent.
  *
- * A cancellation token of the client does not affect the queue: cancel its tickets instead. Fails
+ * The client may be freed before the queue. A cancellation token of the client does not affect the
+ * queue: cancel its tickets instead. Fails
  * with SASTAOTP_ERROR_CONFIG if `workers` is out of range, and with SASTAOTP_ERROR_CONNECTION if
  * the process has no file descriptor left. Since 0.1.0.
  */
@@ -2015,8 +2033,9 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
  * id, status of set_status, timeout_ms of wait_for_code, intent, and service, a country and a
  * price of a purchase. A country is country, any_country: true, or operator, which may be beside
  * country. A price is max_price as text, max_price_micros, or accept_any_price: true. If two of
- * them disagree, the operation is refused. null counts as absent. An id is a text in quotes. An
- * intent is the object that sastaotp_intent_json returns.
+ * them disagree, the operation is refused. null counts as absent, and a member that the operation
+ * does not have is refused. An id is a text in quotes. An intent is the object that
+ * sastaotp_intent_json returns.
  *
  * The result of an operation is the "_json" of its function's result. For get_number, lease, buy
  * and reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -2073,6 +2092,28 @@ sastaotp_status sastaotp_queue_submit_request_next_code(const sastaotp_queue *qu
                                                         sastaotp_error **error);
 
 /**
+ * Starts sastaotp_activation_complete on an activation: sastaotp_completion_settlement returns the
+ * result. Since 0.1.0.
+ */
+SASTAOTP_MUST_USE
+sastaotp_status sastaotp_queue_submit_complete(const sastaotp_queue *queue,
+                                               const char *id,
+                                               void *user,
+                                               uint64_t *ticket,
+                                               sastaotp_error **error);
+
+/**
+ * Starts sastaotp_activation_cancel on an activation: sastaotp_completion_settlement returns the
+ * result. sastaotp_queue_cancel cancels a ticket, not an order. Since 0.1.0.
+ */
+SASTAOTP_MUST_USE
+sastaotp_status sastaotp_queue_submit_cancel(const sastaotp_queue *queue,
+                                             const char *id,
+                                             void *user,
+                                             uint64_t *ticket,
+                                             sastaotp_error **error);
+
+/**
  * Starts sastaotp_activation_settle on an activation: sastaotp_completion_settlement returns the
  * result. Since 0.1.0.
  */
@@ -2111,7 +2152,10 @@ bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
 /**
  * Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits
  * at most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned
- * once.
+ * once. After sastaotp_queue_close it does not wait: take until `*count` is 0.
+ *
+ * A cancellation token does not end the wait. To wake the thread for another reason as well, wait
+ * for sastaotp_queue_fd and that reason together.
  *
  * The caller owns each completion: free it with sastaotp_completion_free. Since 0.1.0.
  */
@@ -2152,10 +2196,11 @@ intptr_t sastaotp_queue_fd(const sastaotp_queue *queue);
 size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
 
 /**
- * Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
- * most `timeout_ms` milliseconds for their replies. Then returns the list of
+ * Ends the use of a queue: cancels its operations except the purchases that were sent, and waits
+ * at most `timeout_ms` milliseconds for their replies. Each ticket completes, and its completion
+ * can still be taken: take them to have each `user` back. Then returns the list of
  * sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
- * every entry: after the process has ended, no other record of it exists.
+ * every entry: without a journal, no other record of it exists after the process has ended.
  *
  * Within the same time, joins the threads that the queue and its purchases started. 10,000 is a
  * good value for `timeout_ms`. Free the queue afterwards, and `*list` with
@@ -2168,10 +2213,11 @@ sastaotp_status sastaotp_queue_close(const sastaotp_queue *queue,
                                      sastaotp_error **error);
 
 /**
- * Frees a queue and ends its operations without waiting for them. Waits and reads end within a
- * second, without completions; the orders do not change. A purchase that was sent continues until
- * its reply, and sastaotp_client_unclaimed lists it. It also lists a purchase that is finished but
- * was not taken. Before the program ends, call sastaotp_queue_close first. Since 0.1.0.
+ * Frees a queue and ends its operations without waiting for them: without completions, so the
+ * `user` of an operation is not returned. Waits and reads end within a second; the orders do not
+ * change. A purchase that was sent continues until its reply, and sastaotp_client_unclaimed lists
+ * it. It also lists a purchase that is finished but was not taken. Before the program ends, call
+ * sastaotp_queue_close first. Since 0.1.0.
  */
 void sastaotp_queue_free(sastaotp_queue *queue);
 

@@ -269,7 +269,7 @@ pub unsafe extern "C" fn sastaotp_activation_try_wait_for_code(
     call(error, || {
         clear_result(sms)?;
         let waiting = wait_options(timeout_ms, options)?;
-        if let Some(arrived) = as_activation(activation)?.wait_for_code(waiting).map(Some)? {
+        if let Some(arrived) = as_activation(activation)?.try_wait_for_code(waiting)? {
             pointer::write(sms, pointer::into_raw(sastaotp_sms::new(arrived)));
         }
         Ok(())

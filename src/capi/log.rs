@@ -33,7 +33,7 @@ pub const SASTAOTP_LOG_OFF: sastaotp_log_level = sastaotp_log_level(0);
 pub const SASTAOTP_LOG_ERROR: sastaotp_log_level = sastaotp_log_level(1);
 /// Money that needs a person: a number that is listed as unclaimed, a journal that fails.
 pub const SASTAOTP_LOG_WARN: sastaotp_log_level = sastaotp_log_level(2);
-/// Purchases and settlements.
+/// Purchases and settlements, by their ids.
 pub const SASTAOTP_LOG_INFO: sastaotp_log_level = sastaotp_log_level(3);
 /// Requests and replies.
 pub const SASTAOTP_LOG_DEBUG: sastaotp_log_level = sastaotp_log_level(4);
