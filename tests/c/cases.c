@@ -151,7 +151,7 @@ static void run(const char *row, size_t number) {
     sandbox_begin(key);
     sastaotp_config config = sandbox_config();
     if (setting(row, "timeout_ms", &value)) config.timeout_ms = (uint32_t)value;
-    if (setting(row, "budget_micros", &value)) config.budget = value;
+    if (setting(row, "budget_micros", &value)) config.budget_micros = value;
     WORKS(sastaotp_client_new(&config, &client, &error));
     WORKS(sastaotp_queue_new(client, 0, &queue, &error));
     const char *steps = json_member(row, "steps"), *name = NULL;

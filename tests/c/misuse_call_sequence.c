@@ -20,7 +20,7 @@ static family family_new(void) {
     family of = {.cancel = sastaotp_cancel_token_new()};
     sastaotp_config config = sandbox_config();
     sastaotp_number_request request = sandbox_request("zz_never");
-    config.budget = 500 * SASTAOTP_RUPEE;
+    config.budget_micros = 500 * SASTAOTP_RUPEE;
     WORKS(sastaotp_client_new(&config, &of.client, &error));
     WORKS(sastaotp_client_intend(of.client, &request, &of.intent, &error));
     WORKS(sastaotp_queue_new(of.client, 0, &of.queue, &error));

@@ -142,7 +142,7 @@ static void numbers_in_a_child(const inherited *of) {
     PARENTS("iterator", sastaotp_order_iterator_next(of->iterator, &order, &error));
     CHECK(sastaotp_activation_id(of->number) != NULL &&
           sastaotp_activation_phone_number(leased) != NULL);
-    CHECK(sastaotp_activation_price(of->number, NULL) &&
+    CHECK(sastaotp_activation_price_micros(of->number, NULL) &&
           sastaotp_activation_purchase(leased) != NULL);
     CHECK(sastaotp_activation_sms(of->number, 0) == NULL &&
           !sastaotp_activation_expires_at_ms(of->number, NULL));
@@ -164,7 +164,7 @@ void a_child_cannot_use_parent_objects(void) {
     sastaotp_error *error = NULL;
     inherited of = {.config = sandbox_config(), .request = sandbox_request("zz_never"),
                     .cancel = sastaotp_cancel_token_new()};
-    of.config.budget = 500 * SASTAOTP_RUPEE;
+    of.config.budget_micros = 500 * SASTAOTP_RUPEE;
     WORKS(sastaotp_client_new(&of.config, &of.client, &error));
     WORKS(sastaotp_client_with(of.client, of.cancel, 0, &of.handle, &error));
     WORKS(sastaotp_client_intend(of.client, &of.request, &of.intent, &error));

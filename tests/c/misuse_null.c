@@ -16,7 +16,7 @@ static int rows;
         CHECK_INT(sastaotp_error_status(object), SASTAOTP_ERROR_CONFIG);       \
         CHECK_CONTAINS(sastaotp_error_message(object), argument);           \
         CHECK_CONTAINS(sastaotp_error_message(object), "NULL");             \
-        CHECK_INT(sastaotp_error_charge(object), SASTAOTP_NOT_CHARGED);  \
+        CHECK_INT(sastaotp_error_charge(object), SASTAOTP_CHARGE_NONE);  \
         CHECK_INT(sastaotp_error_phase(object), SASTAOTP_PHASE_PREPARE); \
         sastaotp_error_free(object);                                     \
         error = NULL;                                                    \

@@ -20,7 +20,7 @@
     do {                                                         \
         FAILS(call, SASTAOTP_ERROR_CONFIG);                      \
         CHECK_CONTAINS(sastaotp_error_message(error), part);     \
-        CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED); \
+        CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE); \
         CHECK_INT(sastaotp_error_phase(error), SASTAOTP_PHASE_PREPARE); \
         sastaotp_error_free(error);                              \
         error = NULL;                                            \
@@ -66,7 +66,7 @@ static void refuse_submit(const sastaotp_queue *queue, const sastaotp_number_req
     const sastaotp_error *failure = sastaotp_completion_error(completion);
     CHECK_INT(sastaotp_completion_status(completion), SASTAOTP_ERROR_CONFIG);
     CHECK_CONTAINS(sastaotp_error_message(failure), part);
-    CHECK_INT(sastaotp_error_charge(failure), SASTAOTP_NOT_CHARGED);
+    CHECK_INT(sastaotp_error_charge(failure), SASTAOTP_CHARGE_NONE);
     sastaotp_completion_free(completion);
 }
 
@@ -119,6 +119,10 @@ void wait_options_of_other_versions_are_checked(void) {
     sastaotp_activation *number = sandbox_buy(client, "zz_multi");
     const char *id = sastaotp_activation_id(number);
     sastaotp_sms *sms = NULL;
+    sastaotp_wait_options options = SASTAOTP_WAIT_OPTIONS_INIT;
+    options.reserved[1] = 1;
+    REFUSED(sastaotp_activation_wait_for_code(number, 1, &options, &sms, &error),
+            "reserved");
     LATER(sastaotp_wait_options) later;
     memset(&later, 0, sizeof later);
     later.known = (sastaotp_wait_options)SASTAOTP_WAIT_OPTIONS_INIT;
@@ -171,7 +175,7 @@ void invalid_settings_are_refused(void) {
     BAD_CONFIG((config.ca_pem = "no certificate", config.ca_pem_length = 3), "PEM");
     BAD_CONFIG(config.ca_pem_length = 3, "ca_pem");
     BAD_CONFIG(config.journal = "", "journal");
-    BAD_CONFIG(config.budget = -1, "budget");
+    BAD_CONFIG(config.budget_micros = -1, "budget");
     BAD_CONFIG(config.max_requests_per_minute = 60000001, "requests per minute");
     BAD_CONFIG(config.max_requests_per_minute = UINT32_MAX, "requests per minute");
     BAD_CONFIG(config.api_key_location = (sastaotp_api_key_location)-1, "api_key_location");
@@ -183,6 +187,8 @@ void invalid_settings_are_refused(void) {
     BAD_CONFIG(memset(&config.from_env, 0x55, sizeof config.from_env), "from_env");
     BAD_CONFIG(memset(&config.journal_on_network, 0x55, sizeof config.journal_on_network),
                "journal_on_network");
+    BAD_CONFIG(config.reserved[0] = 1, "reserved");
+    BAD_CONFIG(config.reserved[sizeof config.reserved - 1] = 1, "reserved");
 }
 
 /* Usual settings, except for one change, with which a client works. */
@@ -203,7 +209,7 @@ void invalid_settings_are_refused(void) {
 
 void settings_at_the_ends_of_their_range_work(void) {
     sastaotp_error *error = NULL;
-    GOOD_CONFIG(config.budget = SASTAOTP_NO_BUDGET);
+    GOOD_CONFIG(config.budget_micros = SASTAOTP_NO_BUDGET);
     GOOD_CONFIG(config.max_connections = 1);
     GOOD_CONFIG(config.max_connections = UINT32_MAX);
     GOOD_CONFIG(config.timeout_ms = UINT32_MAX);
@@ -220,12 +226,12 @@ void settings_at_the_ends_of_their_range_work(void) {
     sastaotp_activation *number = NULL;
     sastaotp_number_request request = sandbox_request("zz_never");
     int64_t left = 7;
-    config.budget = 0;
+    config.budget_micros = 0;
     WORKS(sastaotp_client_new(&config, &client, &error));
     CHECK(sastaotp_client_budget_left(client, &left));
     CHECK_INT(left, 0);
     FAILS(sastaotp_client_get_number(client, &request, &number, &error), SASTAOTP_ERROR_BUDGET);
-    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
     sastaotp_error_free(error);
     sastaotp_client_free(client);
     CHECK_INT(sandbox_requests("getNumber"), 0);
@@ -255,11 +261,13 @@ void invalid_requests_are_refused(void) {
     BAD_REQUEST((request.country = NULL, request.operator_ = "22", request.any_country = true),
                 "both an operator and any country");
     BAD_REQUEST(request.operator_ = "", "operator");
-    BAD_REQUEST(request.max_price = 0, "price");
-    BAD_REQUEST(request.max_price = -1, "maximum price");
-    BAD_REQUEST(request.max_price = INT64_MIN, "maximum price");
+    BAD_REQUEST(request.max_price_micros = 0, "price");
+    BAD_REQUEST(request.max_price_micros = -1, "maximum price");
+    BAD_REQUEST(request.max_price_micros = INT64_MIN, "maximum price");
     BAD_REQUEST(memset(&request.any_country, 0x55, sizeof request.any_country), "any_country");
     BAD_REQUEST(memset(&request.multi_sms, 0x55, sizeof request.multi_sms), "multi_sms");
+    BAD_REQUEST(request.reserved[0] = 1, "reserved");
+    BAD_REQUEST(request.reserved[sizeof request.reserved - 1] = 1, "reserved");
 
     /* Any price and any country are stated explicitly. */
     sastaotp_number_request request = initial;
@@ -267,11 +275,11 @@ void invalid_requests_are_refused(void) {
     int64_t micros = 7;
     request.service = "zz_never";
     request.any_country = true;
-    request.max_price = SASTAOTP_ANY_PRICE;
+    request.max_price_micros = SASTAOTP_ANY_PRICE;
     request.multi_sms = true;
     WORKS(sastaotp_client_intend(client, &request, &intent, &error));
     CHECK(sastaotp_intent_country(intent) == NULL && sastaotp_intent_operator(intent) == NULL);
-    CHECK(!sastaotp_intent_max_price(intent, &micros));
+    CHECK(!sastaotp_intent_max_price_micros(intent, &micros));
     CHECK_CONTAINS(sastaotp_intent_json(intent), "\"multi_sms\":true");
     sastaotp_intent_free(intent);
     request.any_country = false;

@@ -76,7 +76,7 @@ static void *worker(void *argument) {
         sastaotp_status status = (*call)(&error);
         if (status == SASTAOTP_ERROR_CANCELLED) {
             CHECK(counter_add(&triggered_at, 0) != 0);
-            CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
+            CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
             sastaotp_error_free(error);
             return (void *)(intptr_t)(now_ms() - counter_add(&triggered_at, 0));
         }

@@ -116,7 +116,7 @@ sastaotp_number_request sandbox_request(const char *service) {
     sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
     request.service = service;
     request.country = "22";
-    request.max_price = 100 * SASTAOTP_RUPEE;
+    request.max_price_micros = 100 * SASTAOTP_RUPEE;
     return request;
 }
 

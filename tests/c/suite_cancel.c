@@ -36,7 +36,7 @@ void try_wait_returns_null_without_a_code(void) {
     FAILS(sastaotp_activation_try_wait_for_code(cancelled, 60000, NULL, &sms, &error),
           SASTAOTP_ERROR_CANCELLED);
     CHECK(sms == NULL);
-    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
     sastaotp_error_free(error);
     error = NULL;
     options.cancel_on_timeout = true;
@@ -102,13 +102,18 @@ void a_lease_closes_through_a_triggered_token(void) {
             CHECK_INT(sastaotp_error_status(error), rows[row].status);
         }
         sandbox_do("assert", rows[row].ledger);
-        WORKS(sastaotp_client_unclaimed(client, &list, &(sastaotp_error *){NULL}));
-        CHECK_INT(sastaotp_unclaimed_list_count(list), rows[row].status != SASTAOTP_OK);
         sastaotp_error_free(error);
+        error = NULL;
+        WORKS(sastaotp_client_unclaimed(client, &list, &error));
+        CHECK_INT(sastaotp_unclaimed_list_count(list), 0);
+        sastaotp_unclaimed_list_free(list);
+        /* A lease that is not settled is listed once it ends. */
+        sastaotp_lease_free(lease);
+        WORKS(sastaotp_client_unclaimed(client, &list, &error));
+        CHECK_INT(sastaotp_unclaimed_list_count(list), rows[row].status != SASTAOTP_OK);
         sastaotp_unclaimed_list_free(list);
         sastaotp_settlement_free(settlement);
         sastaotp_sms_free(sms);
-        sastaotp_lease_free(lease);
         sastaotp_client_free(handle);
         sastaotp_client_free(client);
         sastaotp_cancel_token_free(token);

@@ -73,7 +73,7 @@ void invalid_journals_are_rejected(void) {
     CHECK(client == NULL);
     CHECK_TEXT(sastaotp_status_name(sastaotp_error_status(error)), "SASTAOTP_ERROR_JOURNAL");
     CHECK_CONTAINS(sastaotp_error_message(error), below);
-    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
     CHECK_INT(sastaotp_error_retry(error, NULL), SASTAOTP_RETRY_NEVER);
     sastaotp_error_free(error);
     folder_remove(folder);
@@ -170,7 +170,7 @@ void next_program_has_purchases_of_killed_one(void) {
     /* The saved intent was bought by the other process. */
     WORKS(sastaotp_intent_from_json(saved, &intent, &error));
     FAILS(sastaotp_client_buy(client, intent, &number, &error), SASTAOTP_ERROR_ALREADY_SENT);
-    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
     sastaotp_error_free(error);
     error = NULL;
     sastaotp_intent_free(intent);

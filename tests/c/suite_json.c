@@ -242,7 +242,7 @@ void a_balance_in_another_currency_is_an_error(void) {
                              "balance") ":5," Q("currency") ":" Q("USD") "}\"}");
     FAILS(sastaotp_client_get_balance(client, &micros, &error), SASTAOTP_ERROR_PROTOCOL);
     CHECK_CONTAINS(sastaotp_error_message(error), "USD");
-    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
     CHECK_INT(micros, 7);
     sastaotp_error_free(error);
     error = NULL;
@@ -271,7 +271,7 @@ void a_purchase_has_every_field(void) {
     CHECK_TEXT(sastaotp_purchase_service(purchase), "zz_ok");
     CHECK_TEXT(sastaotp_purchase_service_name(purchase), "All is well");
     CHECK_TEXT(sastaotp_purchase_country(purchase), "22");
-    CHECK(sastaotp_purchase_price(purchase, &micros) && micros == 101500000);
+    CHECK(sastaotp_purchase_price_micros(purchase, &micros) && micros == 101500000);
     CHECK(sastaotp_purchase_multi_sms(purchase, &multi_sms) && multi_sms);
     CHECK(sastaotp_purchase_expires_in_ms(purchase, &millis) && millis == 900000);
     CHECK_TEXT(sastaotp_purchase_note(purchase), "a note");

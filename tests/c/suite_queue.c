@@ -93,7 +93,7 @@ void fd_is_readable_while_completions_wait(void) {
     CHECK(!sastaotp_queue_cancel(queue, wait) && !sastaotp_queue_cancel(queue, UINT64_MAX));
     completion = join(queue, wait);
     CHECK_INT(sastaotp_completion_status(completion), SASTAOTP_ERROR_CANCELLED);
-    CHECK_INT(sastaotp_error_charge(sastaotp_completion_error(completion)), SASTAOTP_NOT_CHARGED);
+    CHECK_INT(sastaotp_error_charge(sastaotp_completion_error(completion)), SASTAOTP_CHARGE_NONE);
     sastaotp_completion_free(completion);
     CHECK(!readable(queue, 0));
     free(result_of(queue, operation_on("cancel", id, "")));

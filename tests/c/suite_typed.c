@@ -40,7 +40,7 @@ static void bought(sastaotp_completion *completion, char id[65]) {
     const sastaotp_activation *number = sastaotp_completion_activation(completion);
     int64_t micros = 0;
     CHECK(sastaotp_activation_phone_number(number) != NULL);
-    CHECK(sastaotp_activation_price(number, &micros) && micros > 0);
+    CHECK(sastaotp_activation_price_micros(number, &micros) && micros > 0);
     CHECK(sastaotp_activation_purchase(number) != NULL);
     check_member(completion, "id", sastaotp_activation_id(number));
     check_member(completion, "phone_number", sastaotp_activation_phone_number(number));
@@ -202,7 +202,7 @@ static sastaotp_activation *claim(const sastaotp_client *client, const char *id,
     CHECK_INT(sandbox_requests(NULL), before);
     CHECK_TEXT(sastaotp_activation_id(number), id);
     CHECK_TEXT(sastaotp_activation_phone_number(number), phone_number);
-    CHECK(sastaotp_activation_price(number, &micros));
+    CHECK(sastaotp_activation_price_micros(number, &micros));
     CHECK_INT(micros, price);
     return number;
 }
@@ -227,7 +227,7 @@ void claimed_numbers_have_number_and_price(void) {
         int64_t price = 0;
         snprintf(id, sizeof id, "%s", sastaotp_activation_id(number));
         snprintf(phone_number, sizeof phone_number, "%s", sastaotp_activation_phone_number(number));
-        CHECK(sastaotp_activation_price(number, &price));
+        CHECK(sastaotp_activation_price_micros(number, &price));
         if (is_taken) sastaotp_completion_free(completion);
         settle(claim(client, id, phone_number, price));
         if (!is_taken) sastaotp_completion_free(completion);
@@ -255,7 +255,7 @@ void claimed_numbers_have_number_and_price(void) {
         CHECK_INT(sastaotp_reconciliation_count(found), 1);
         const sastaotp_order *order = sastaotp_reconciliation_get(found, 0);
         int64_t price = 0;
-        CHECK(sastaotp_order_price(order, &price));
+        CHECK(sastaotp_order_price_micros(order, &price));
         const char *id = sastaotp_order_activation_id(order);
         const char *phone_number = sastaotp_order_phone_number(order);
         sastaotp_activation_free(claim(client, id, phone_number, price));
