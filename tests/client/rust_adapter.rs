@@ -2,6 +2,9 @@
 
 pub(crate) use sastaotp::*;
 
+/// Whether `Activation::code` is the current code, and not simply the newest.
+pub(crate) const HAS_CURRENT_CODE: bool = true;
+
 pub(crate) fn build(settings: ClientBuilder) -> Result<Client> {
     settings.build()
 }
