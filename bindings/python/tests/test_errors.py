@@ -155,6 +155,7 @@ def test_pickled_error_keeps_its_fields() -> None:
         ({"exit_on_sigterm": None}, "exit_on_sigterm is None"),
         ({"api_key_location": 7}, "api_key_location is 7"),
         ({"ca_pem": "none"}, "ertificate"),
+        ({"ca_pem": b""}, "ertificate"),
         ({"user_agent": "two\nlines"}, "gent"),
     ],
 )

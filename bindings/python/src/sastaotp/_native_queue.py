@@ -80,10 +80,10 @@ class Session:
         #: Completions that were taken: the first ``_unread`` of them are not read yet.
         self._taken = (_c_api.CompletionPointer * TAKE_BATCH)()
         self._unread = c_size_t()
-        call(self._lib, "sastaotp_client_new", settings.config, byref(self._client))
+        call(self._lib, "sastaotp_client_new", byref(settings.config), byref(self._client))
         call(
             self._lib,
-            "sastaotp_queue_new_with_workers",
+            "sastaotp_queue_new",
             self._client,
             settings.max_connections,
             byref(self._queue),
@@ -142,7 +142,14 @@ class Session:
 
         The core writes the ticket, so an interruption cannot lose it.
         """
-        call(self._lib, "sastaotp_queue_submit", self._queue, operation.request(), byref(ticket))
+        call(
+            self._lib,
+            "sastaotp_queue_submit",
+            self._queue,
+            operation.request(),
+            None,
+            byref(ticket),
+        )
         log.debug("%s: submitted as %d", operation.name, ticket.value)
 
     def run(
