@@ -71,9 +71,9 @@ const FIELDS = {
   userAgent: (name, value) => ({ user_agent: text(name, value) }),
   ca: pem,
   maxConnections: (name, value) => ({ max_connections: count(name, value) }),
-  budget: (name, value) => ({ budget: micros(name, value) }),
+  budget: (name, value) => ({ budget_micros: micros(name, value) }),
   budgetMicros: (name, value) => ({
-    budget: integer(name, value, { max: Number.MAX_SAFE_INTEGER })
+    budget_micros: integer(name, value, { max: Number.MAX_SAFE_INTEGER })
   }),
   timeoutMs: (name, value) => ({ timeout_ms: millis(name, value) }),
   maxRequestsPerMinute: (name, value) => ({ max_requests_per_minute: count(name, value) }),

@@ -23,7 +23,7 @@ const char *user_agent;
 const char *ca_pem;
 size_t ca_pem_length;
 const char *journal;
-int64_t budget;
+int64_t budget_micros;
 uint32_t max_connections;
 uint32_t timeout_ms;
 uint32_t late_booking_ms;
@@ -32,11 +32,12 @@ sastaotp_api_key_location api_key_location;
 sastaotp_durability durability;
 bool journal_on_network;
 bool from_env;
+uint8_t reserved[6];
 `
   .trim()
   .split('\n')
 
-/** Copied like CONFIG_FIELDS, with lines broken and without SASTAOTP_MUST_USE. */
+/** Copied like CONFIG_FIELDS, with lines broken, and without SASTAOTP_MUST_USE and `struct`. */
 const DECLARATIONS = `
 uint32_t sastaotp_abi_version(void);
 const char *sastaotp_error_json(const sastaotp_error *error);
@@ -82,22 +83,22 @@ function koffiType(cType) {
   return cType.startsWith('sastaotp_') ? 'int32_t' : cType
 }
 
-/** The C type of a parameter or a field, such as `const char *api_key`. */
-const typeOf = (declaration) => declaration.replace(/\w+;?$/, '').trim()
+/** The name and the type of a field, such as `const char *api_key;` or `uint8_t reserved[6];`. */
+function koffiField(field) {
+  const [, cType, name, length] = field.match(/^(.+?)(\w+)(?:\[(\d+)\])?;$/)
+  const type = koffiType(cType.trim())
+  return [name, length ? koffi.array(type, Number(length)) : type]
+}
 
-const CONFIG = koffi.struct(
-  Object.fromEntries(
-    CONFIG_FIELDS.map((field) => [field.match(/(\w+);$/)[1], koffiType(typeOf(field))])
-  )
-)
+const CONFIG = koffi.struct(Object.fromEntries(CONFIG_FIELDS.map(koffiField)))
 
 /** A sastaotp_config like SASTAOTP_CONFIG_INIT: fields that are absent are NULL, 0 or false. */
-const newConfig = () => ({ size: koffi.sizeof(CONFIG), budget: NO_BUDGET })
+const newConfig = () => ({ size: koffi.sizeof(CONFIG), budget_micros: NO_BUDGET })
 
 function bind(library, declaration) {
   const [, result, name, list] = declaration.match(/^(.+?[ *])(sastaotp_\w+)\((.*)\);$/)
   const parameters = list === 'void' ? [] : list.split(', ')
-  const types = parameters.map((parameter) => koffiType(typeOf(parameter)))
+  const types = parameters.map((parameter) => koffiType(parameter.replace(/\w+$/, '').trim()))
   const shortName = name.replace('sastaotp_', '')
   const resultType = shortName === LONG_TEXT ? 'void *' : koffiType(result.trim())
   return [shortName, library.func(name, resultType, types)]

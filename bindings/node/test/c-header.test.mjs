@@ -15,7 +15,7 @@ const { Queue } = privateModule('queue.js')
 
 const header = readFileSync(path.join(CHECKOUT, 'include/sastaotp.h'), 'utf8')
   .replace(/\/\*[\s\S]*?\*\/|\/\/.*|\\\n/g, '')
-  .replace(/SASTAOTP_MUST_USE\s/g, '')
+  .replace(/SASTAOTP_MUST_USE\s|\bstruct (?=sastaotp_\w+ \*)/g, '')
 
 /** The value of a constant, from a definition or from an enumeration. */
 const constant = (name) =>
@@ -36,7 +36,7 @@ test('the config is that of the header', () => {
   const [, body] = header.match(/typedef struct sastaotp_config \{([^}]*)\} sastaotp_config;/)
   const fields = body.trim().split(/\s*\n\s*/)
   assert.deepEqual(CONFIG_FIELDS, fields)
-  const [, initializer] = header.match(/#define SASTAOTP_CONFIG_INIT\s+\{([^}]*)\}/)
+  const [, initializer] = header.match(/#define SASTAOTP_CONFIG_INIT\s+\{([^{}]*\{[ ,0]*\}) \}/)
   const config = newConfig()
   const values = {
     'sizeof(sastaotp_config)': config.size,
@@ -51,8 +51,8 @@ test('the config is that of the header', () => {
   // koffi writes zeros to the fields that are undefined.
   assert.deepEqual([constant('API_KEY_IN_HEADER'), constant('DURABILITY_POWER')], [0, 0])
   assert.deepEqual(
-    initializer.split(',').map((value) => values[value.trim()]),
-    fields.map((field) => config[field.match(/(\w+);/)[1]])
+    initializer.split(/,(?![ ,0]*\})/).map((value) => values[value.trim().replace(/^\{.*/, '0')]),
+    fields.map((field) => config[field.match(/(\w+)(\[\d+\])?;/)[1]])
   )
 })
 

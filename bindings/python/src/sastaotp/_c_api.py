@@ -15,6 +15,7 @@ from ctypes import (
     c_int64,
     c_size_t,
     c_ssize_t,
+    c_uint8,
     c_uint32,
     c_uint64,
     c_void_p,
@@ -42,7 +43,7 @@ class Config(ctypes.Structure):
         ("ca_pem", c_void_p),
         ("ca_pem_length", c_size_t),
         ("journal", c_void_p),
-        ("budget", c_int64),
+        ("budget_micros", c_int64),
         ("max_connections", c_uint32),
         ("timeout_ms", c_uint32),
         ("late_booking_ms", c_uint32),
@@ -51,6 +52,7 @@ class Config(ctypes.Structure):
         ("durability", c_int32),
         ("journal_on_network", c_bool),
         ("from_env", c_bool),
+        ("reserved", c_uint8 * 6),
     )
 
 

@@ -38,7 +38,7 @@ class Settings:
 
     def __init__(self) -> None:
         self.lib = _c_api.library()
-        self.config = _c_api.Config(size=sizeof(_c_api.Config), budget=_c_api.NO_BUDGET)
+        self.config = _c_api.Config(size=sizeof(_c_api.Config), budget_micros=_c_api.NO_BUDGET)
         #: The memory of the texts whose addresses are in ``config``, by the name of the field.
         self._buffers: dict[str, ctypes.Array[ctypes.c_char]] = {}
         #: How many requests can be in flight at once.
@@ -92,7 +92,7 @@ class Settings:
             config.late_booking_ms = _positive_millis(late_booking, "late_booking")
         self.end_wait = millis(end_wait, "end_wait", highest=LARGEST_UINT32) / 1000
         if budget is not None:
-            config.budget = self._micros(budget)
+            config.budget_micros = self._micros(budget)
         if max_requests_per_minute is not None:
             name = "max_requests_per_minute"
             config.max_requests_per_minute = whole(max_requests_per_minute, name, lowest=1)
