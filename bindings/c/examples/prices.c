@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     int exit_code = 1;
 
     if (sastaotp_client_from_env(&client, &error) != SASTAOTP_OK) goto end;
-    if (sastaotp_client_get_countries(client, &countries, &error) != SASTAOTP_OK) goto end;
+    if (sastaotp_client_get_countries(client, NULL, &countries, &error) != SASTAOTP_OK) goto end;
     if (sastaotp_client_get_prices(client, argv[1], NULL, &prices, &error) != SASTAOTP_OK) goto end;
 
     size_t room = sastaotp_prices_count(prices);

@@ -62,14 +62,12 @@ static void forget_intent(void)
 static bool prepare(const sastaotp_client *client, const char *service, sastaotp_intent **intent,
                     sastaotp_error **error)
 {
-    sastaotp_number_request *request = NULL;
-    bool prepared =
-        sastaotp_number_request_new(service, &request, error) == SASTAOTP_OK &&
-        sastaotp_number_request_set_country(request, "22", error) == SASTAOTP_OK &&
-        sastaotp_number_request_set_max_price(request, 80 * SASTAOTP_RUPEE, error) == SASTAOTP_OK &&
-        sastaotp_client_intend(client, request, intent, error) == SASTAOTP_OK;
-    sastaotp_number_request_free(request);
-    return prepared && save_intent(*intent);
+    sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
+    request.service = service;
+    request.country = "22";
+    request.max_price = 80 * SASTAOTP_RUPEE;
+    return sastaotp_client_intend(client, &request, intent, error) == SASTAOTP_OK &&
+           save_intent(*intent);
 }
 
 static const char *text_or_unknown(const char *text)
@@ -81,20 +79,28 @@ static const char *text_or_unknown(const char *text)
 static void print_candidate(const sastaotp_reconciliation *found, size_t index)
 {
     const sastaotp_order *order = sastaotp_reconciliation_get(found, index);
-    printf("candidate  activation %s, number %s, %s in %s, %s%s\n",
-           text_or_unknown(sastaotp_order_activation_id(order)),
-           text_or_unknown(sastaotp_order_phone_number(order)),
-           text_or_unknown(sastaotp_order_service(order)),
+    printf("candidate  %s in %s, %s%s\n", text_or_unknown(sastaotp_order_service(order)),
            text_or_unknown(sastaotp_order_country(order)),
            text_or_unknown(sastaotp_order_status(order)),
            sastaotp_reconciliation_is_ours(found, index) ? ", certainly" : "");
-    size_t facts = sastaotp_reconciliation_evidence_count(found, index);
-    for (size_t i = 0; i < facts; i++)
-        printf("           %s\n", sastaotp_reconciliation_evidence(found, index, i));
+    const char *evidence;
+    for (size_t i = 0; (evidence = sastaotp_reconciliation_evidence(found, index, i)) != NULL; i++)
+        printf("           %s\n", evidence);
 }
 
-/* Searches the order history for the purchase, prints the candidates, and claims the
- * only one. */
+/* Prints the number that was bought or claimed. */
+static void print_number(const sastaotp_activation *activation)
+{
+    char rupees[32] = "?";
+    int64_t price = 0;
+    if (sastaotp_activation_price(activation, &price))
+        sastaotp_amount_format(price, rupees, sizeof rupees);
+    printf("number     %s for %s rupees, activation %s\n",
+           text_or_unknown(sastaotp_activation_phone_number(activation)), rupees,
+           sastaotp_activation_id(activation));
+}
+
+/* Searches the order history for the purchase, prints the candidates, and claims the only one. */
 static bool find_purchase(const sastaotp_client *client, const sastaotp_intent *intent,
                           sastaotp_activation **activation, sastaotp_error **error)
 {
@@ -188,7 +194,7 @@ int main(int argc, char **argv)
     }
     if (activation == NULL && !find_purchase(client, intent, &activation, &error)) goto end;
 
-    printf("claimed    %s\n", sastaotp_activation_id(activation));
+    print_number(activation);
     if (!settle(activation, &error)) goto end;
     forget_intent();
     exit_code = 0;
