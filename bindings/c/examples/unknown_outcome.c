@@ -79,7 +79,10 @@ static const char *text_or_unknown(const char *text)
 static void print_candidate(const sastaotp_reconciliation *found, size_t index)
 {
     const sastaotp_order *order = sastaotp_reconciliation_get(found, index);
-    printf("candidate  %s in %s, %s%s\n", text_or_unknown(sastaotp_order_service(order)),
+    printf("candidate  activation %s, number %s, %s in %s, %s%s\n",
+           text_or_unknown(sastaotp_order_activation_id(order)),
+           text_or_unknown(sastaotp_order_phone_number(order)),
+           text_or_unknown(sastaotp_order_service(order)),
            text_or_unknown(sastaotp_order_country(order)),
            text_or_unknown(sastaotp_order_status(order)),
            sastaotp_reconciliation_is_ours(found, index) ? ", certainly" : "");
