@@ -223,14 +223,21 @@ fn a_claimed_number_has_its_phone_number_and_price() {
     let purchase = json!({"op": "get_number", "service": "zz_lost_reply", "country": "22", "max_price": "100"});
     let lost = fixture.queue.join(fixture.submit(purchase), SOON).unwrap().unwrap();
     let error = json!(lost.result.unwrap_err());
-    let found =
-        fixture.run(json!({"op": "reconcile", "intent": error["intent"], "timeout_ms": 20_000}));
+    // An order of another program is claimed before any page of the history shows it.
+    fixture.control("orders", r#"{"service":"zz_never"}"#);
+    let orders = fixture.control("orders", "");
+    let ids = orders["orders"].as_array().unwrap().iter();
+    let foreign = ids.filter(|order| order["foreign"] == true).map(|order| &order["activation_id"]);
+    let early = fixture.client.activation(foreign.last().unwrap().as_str().unwrap()).unwrap();
+    assert_eq!((early.phone_number(), early.price()), (None, None));
+    let found = fixture.run(json!({"op": "reconcile", "intent": error["intent"], "timeout_ms": 0}));
     let order = &found["candidates"][0];
     assert!(order["phone_number"].is_string() && order["price_micros"].is_number(), "{found}");
     assert_eq!(
         claimed(&order["activation_id"]),
         json!([order["phone_number"], order["price_micros"]])
     );
+    assert!(early.phone_number().is_some() && early.price().is_some(), "{early:?}");
     fixture.queue.close(Duration::ZERO);
     assert_eq!(claimed(&bought["id"]), json!([bought["phone_number"], bought["price_micros"]]));
 }

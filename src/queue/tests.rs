@@ -826,7 +826,7 @@ fn every_completion_reaches_its_user_value() {
             }
             let ticket = queue.submit_with_user(operation(user), user).unwrap();
             submitted[user].store(ticket.number(), Ordering::Relaxed);
-            if user % 10 == 0 {
+            if user.is_multiple_of(10) {
                 queue.cancel(ticket);
             }
             while queue.open() > 2000 {
