@@ -11,7 +11,9 @@ mod timing;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Charge, Client, ErrorKind, Operation, Output, Queue, Ticket};
+use sastaotp::{
+    CancelToken, Charge, Client, ErrorKind, NumberRequest, Operation, Output, Queue, Ticket,
+};
 use serde_json::{Value, json};
 use timing::at_most;
 
@@ -224,11 +226,9 @@ fn a_claimed_number_has_its_phone_number_and_price() {
     let lost = fixture.queue.join(fixture.submit(purchase), SOON).unwrap().unwrap();
     let error = json!(lost.result.unwrap_err());
     // An order of another program is claimed before any page of the history shows it.
-    fixture.control("orders", r#"{"service":"zz_never"}"#);
-    let orders = fixture.control("orders", "");
-    let ids = orders["orders"].as_array().unwrap().iter();
-    let foreign = ids.filter(|order| order["foreign"] == true).map(|order| &order["activation_id"]);
-    let early = fixture.client.activation(foreign.last().unwrap().as_str().unwrap()).unwrap();
+    let made = fixture.control("orders", r#"{"service":"zz_never"}"#);
+    let id = made["orders"][0]["activation_id"].as_str().unwrap();
+    let early = fixture.client.activation(id).unwrap();
     assert_eq!((early.phone_number(), early.price()), (None, None));
     let found = fixture.run(json!({"op": "reconcile", "intent": error["intent"], "timeout_ms": 0}));
     let order = &found["candidates"][0];
@@ -240,6 +240,34 @@ fn a_claimed_number_has_its_phone_number_and_price() {
     assert!(early.phone_number().is_some() && early.price().is_some(), "{early:?}");
     fixture.queue.close(Duration::ZERO);
     assert_eq!(claimed(&bought["id"]), json!([bought["phone_number"], bought["price_micros"]]));
+}
+
+#[test]
+fn a_closed_queue_keeps_no_taker_waiting() {
+    let fixture = Fixture::start("taker");
+    std::thread::scope(|scope| {
+        let taker = scope.spawn(|| fixture.queue.take(1, SOON));
+        fixture.queue.close(Duration::ZERO);
+        assert!(taker.join().unwrap().is_empty());
+    });
+    assert!(fixture.queue.take(1, SOON).is_empty(), "nor one that comes later");
+}
+
+#[test]
+fn finish_waits_despite_a_triggered_token() {
+    let fixture = Fixture::start("finish");
+    fixture.control("faults", r#"{"match":{"action":"getNumber"},"delay_ms":2000,"times":1}"#);
+    let token = CancelToken::new();
+    let handle = fixture.client.with_cancel(&token);
+    let request = NumberRequest::new("zz_never").country("22").accept_any_price();
+    std::thread::scope(|scope| {
+        let buying = scope.spawn(|| handle.get_number(request));
+        eventually("the purchase was sent", || fixture.count("getNumber") == 1);
+        token.cancel();
+        assert_eq!(buying.join().unwrap().unwrap_err().charge(), Charge::Unknown);
+    });
+    let listed = handle.finish(SOON);
+    assert!(listed[0].outcome.purchase().is_some(), "{:?}", listed[0]);
 }
 
 #[test]

@@ -1019,10 +1019,12 @@ fn closing_waits_for_a_purchase_in_flight() {
                         std::thread::sleep(MS);
                     }
                     service.release("getNumber");
+                    service.release("getBalance");
                 });
             }
             queue.close(if is_released { 60 * SECOND } else { 100 * MS })
         });
+        assert_eq!(queue.workers() == 0, is_released, "the threads are joined if they end");
         assert_eq!(unfinished.len(), 1, "{unfinished:?}");
         let listed = &unfinished[0].outcome;
         assert_eq!(

@@ -246,6 +246,8 @@ fn initializer(name: &str, source: &str) -> String {
             "size_of::<Self>()" => format!("sizeof({name})"),
             "std::ptr::null()" => "NULL".to_owned(),
             "c_bool::FALSE" => "false".to_owned(),
+            "[0; 2]" => "{ 0, 0 }".to_owned(),
+            "[0; 6]" => "{ 0, 0, 0, 0, 0, 0 }".to_owned(),
             other => other.to_owned(),
         },
     );
