@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
     request.service = argc > 2 ? argv[2] : "zz_multi";
     request.country = "22";
-    request.max_price = 80 * SASTAOTP_RUPEE;
+    request.max_price_micros = 80 * SASTAOTP_RUPEE;
     sastaotp_client *client = NULL;
     sastaotp_queue *queue = NULL;
     sastaotp_unclaimed_list *unsettled = NULL;

@@ -9,7 +9,17 @@
 #include <sastaotp.h>
 #include <stdio.h>
 
-enum { MAX_WAIT_MS = 300000 };
+enum { MAX_WAIT_MS = 300000, END_MS = 10000 };
+
+/* Prints each purchase that is not settled, such as one that could not be cancelled. */
+static void print_unsettled(const sastaotp_client *client)
+{
+    sastaotp_unclaimed_list *list = NULL;
+    if (sastaotp_client_finish(client, END_MS, &list, NULL) != SASTAOTP_OK) return;
+    for (size_t i = 0; i < sastaotp_unclaimed_list_count(list); i++)
+        fprintf(stderr, "%s\n", sastaotp_unclaimed_message(sastaotp_unclaimed_list_get(list, i)));
+    sastaotp_unclaimed_list_free(list);
+}
 
 int main(void)
 {
@@ -22,7 +32,7 @@ int main(void)
     sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
     request.service = "tg";
     request.country = "22"; /* India: the service's country codes are not calling codes */
-    request.max_price = 80 * SASTAOTP_RUPEE;
+    request.max_price_micros = 80 * SASTAOTP_RUPEE;
 
     if (sastaotp_client_from_env(&client, &error) != SASTAOTP_OK) goto end;
     /* sastaotp_lease_free settles the order, so no number stays open if anything below fails. */
@@ -31,7 +41,7 @@ int main(void)
     printf("number    %s\n", sastaotp_activation_phone_number(number));
     int64_t price = 0;
     char rupees[32] = "?";
-    if (sastaotp_activation_price(number, &price))
+    if (sastaotp_activation_price_micros(number, &price))
         sastaotp_amount_format(price, rupees, sizeof rupees);
     printf("price     %s\n", rupees);
     fflush(stdout);
@@ -48,6 +58,7 @@ end:
     sastaotp_error_free(error);
     sastaotp_sms_free(sms);
     sastaotp_lease_free(lease); /* completes the order; without a code, cancels it for the refund */
+    if (client != NULL) print_unsettled(client);
     sastaotp_client_free(client);
     return exit_code;
 }

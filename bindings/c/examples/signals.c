@@ -32,17 +32,24 @@ static void handle_signals(void (*handler)(int))
     sigaction(SIGTERM, &action, NULL);
 }
 
+static const char *state_of(const sastaotp_settlement *settlement)
+{
+    switch (sastaotp_settlement_state(settlement)) {
+    case SASTAOTP_SETTLED_COMPLETED: return "completed";
+    case SASTAOTP_SETTLED_CANCELLED: return "cancelled and refunded";
+    case SASTAOTP_SETTLED_CODE_ARRIVED: return "not closed: a code arrived";
+    case SASTAOTP_SETTLED_ALREADY_OVER: return "already over";
+    default: return sastaotp_settlement_json(settlement);
+    }
+}
+
 /* Completes the order if a code arrived; otherwise cancels it, also after Ctrl-C. */
 static bool settle(sastaotp_lease *lease, sastaotp_error **error)
 {
-    static const char *const STATES[] = {"completed", "cancelled and refunded",
-                                         "not closed: a code arrived", "already over"};
     sastaotp_settlement *settlement = NULL;
     if (sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, error) != SASTAOTP_OK)
         return false;
-    sastaotp_settled state = sastaotp_settlement_state(settlement);
-    bool is_known = state >= SASTAOTP_SETTLED_COMPLETED && state <= SASTAOTP_SETTLED_ALREADY_OVER;
-    printf("settled   %s\n", is_known ? STATES[state] : sastaotp_settlement_json(settlement));
+    printf("settled   %s\n", state_of(settlement));
     sastaotp_settlement_free(settlement);
     return true;
 }
@@ -69,7 +76,7 @@ int main(int argc, char **argv)
     sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
     request.service = argc > 1 ? argv[1] : "zz_never";
     request.country = "22";
-    request.max_price = 80 * SASTAOTP_RUPEE;
+    request.max_price_micros = 80 * SASTAOTP_RUPEE;
 
     interrupted = sastaotp_cancel_token_new();
     handle_signals(on_signal);

@@ -65,7 +65,7 @@ static bool prepare(const sastaotp_client *client, const char *service, sastaotp
     sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
     request.service = service;
     request.country = "22";
-    request.max_price = 80 * SASTAOTP_RUPEE;
+    request.max_price_micros = 80 * SASTAOTP_RUPEE;
     return sastaotp_client_intend(client, &request, intent, error) == SASTAOTP_OK &&
            save_intent(*intent);
 }
@@ -96,7 +96,7 @@ static void print_number(const sastaotp_activation *activation)
 {
     char rupees[32] = "?";
     int64_t price = 0;
-    if (sastaotp_activation_price(activation, &price))
+    if (sastaotp_activation_price_micros(activation, &price))
         sastaotp_amount_format(price, rupees, sizeof rupees);
     printf("number     %s for %s rupees, activation %s\n",
            text_or_unknown(sastaotp_activation_phone_number(activation)), rupees,
@@ -136,18 +136,25 @@ static bool find_purchase(const sastaotp_client *client, const sastaotp_intent *
     return claimed;
 }
 
+static const char *state_of(const sastaotp_settlement *settlement)
+{
+    switch (sastaotp_settlement_state(settlement)) {
+    case SASTAOTP_SETTLED_COMPLETED: return "completed";
+    case SASTAOTP_SETTLED_CANCELLED: return "cancelled and refunded";
+    case SASTAOTP_SETTLED_CODE_ARRIVED: return "not closed: a code arrived";
+    case SASTAOTP_SETTLED_ALREADY_OVER: return "already over";
+    default: return sastaotp_settlement_json(settlement);
+    }
+}
+
 /* Completes the order if a code arrived; otherwise cancels it for the refund. */
 static bool settle(const sastaotp_activation *activation, sastaotp_error **error)
 {
-    static const char *const WORDS[] = {"completed", "cancelled and refunded",
-                                        "not closed: a code arrived", "already over"};
     sastaotp_settlement *settlement = NULL;
     if (sastaotp_activation_settle(activation, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, error) !=
         SASTAOTP_OK)
         return false;
-    sastaotp_settled state = sastaotp_settlement_state(settlement);
-    bool is_known = state >= SASTAOTP_SETTLED_COMPLETED && state <= SASTAOTP_SETTLED_ALREADY_OVER;
-    printf("settled    %s\n", is_known ? WORDS[state] : sastaotp_settlement_json(settlement));
+    printf("settled    %s\n", state_of(settlement));
     sastaotp_settlement_free(settlement);
     return true;
 }
@@ -184,7 +191,7 @@ int main(int argc, char **argv)
         if (!prepare(client, argv[1], &intent, &error)) goto end;
         if (sastaotp_client_buy(client, intent, &activation, &error) != SASTAOTP_OK) {
             printf("failed     %s\n", sastaotp_error_message(error));
-            bool charged_nothing = sastaotp_error_charge(error) == SASTAOTP_NOT_CHARGED;
+            bool charged_nothing = sastaotp_error_charge(error) == SASTAOTP_CHARGE_NONE;
             sastaotp_error_free(error);
             error = NULL;
             if (charged_nothing) {

@@ -66,8 +66,8 @@ const CodeSamples = (() => {
       isAnywhere(p) && 'request.any_country = true;',
       p.multiSMS && 'request.multi_sms = true;',
       ...(p.maxPrice
-        ? inC(`sastaotp_amount_parse(${quoted(p.maxPrice)}, &request.max_price, &error)`)
-        : ['request.max_price = SASTAOTP_ANY_PRICE;']),
+        ? inC(`sastaotp_amount_parse(${quoted(p.maxPrice)}, &request.max_price_micros, &error)`)
+        : ['request.max_price_micros = SASTAOTP_ANY_PRICE;']),
       c('activation', 'get_number', '&request')
     ]
       .filter(Boolean)
