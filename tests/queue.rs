@@ -254,23 +254,6 @@ fn a_closed_queue_keeps_no_taker_waiting() {
 }
 
 #[test]
-fn finish_waits_despite_a_triggered_token() {
-    let fixture = Fixture::start("finish");
-    fixture.control("faults", r#"{"match":{"action":"getNumber"},"delay_ms":2000,"times":1}"#);
-    let token = CancelToken::new();
-    let handle = fixture.client.with_cancel(&token);
-    let request = NumberRequest::new("zz_never").country("22").accept_any_price();
-    std::thread::scope(|scope| {
-        let buying = scope.spawn(|| handle.get_number(request));
-        eventually("the purchase was sent", || fixture.count("getNumber") == 1);
-        token.cancel();
-        assert_eq!(buying.join().unwrap().unwrap_err().charge(), Charge::Unknown);
-    });
-    let listed = handle.finish(SOON);
-    assert!(listed[0].outcome.purchase().is_some(), "{:?}", listed[0]);
-}
-
-#[test]
 fn a_kept_or_settled_number_is_not_listed() {
     let fixture = Fixture::start("settled");
     let listed = || fixture.run(json!({"op": "finish"}))["unclaimed"].as_array().unwrap().len();

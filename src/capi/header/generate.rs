@@ -146,15 +146,13 @@ fn short_comments(code: &str) -> String {
         let indent = lines[at].len() - lines[at].trim_start().len();
         let line = lines.get(at + 1).and_then(|line| line.trim().strip_prefix("* "));
         let ends = lines.get(at + 2).is_some_and(|line| line.trim() == "*/");
-        match line.filter(|line| ends && lines[at].trim() == "/**" && indent + line.len() < 89) {
-            Some(line) => {
-                let _ = writeln!(short, "{}/** {line} */", &lines[at][..indent]);
-                at += 3;
-            }
-            None => {
-                let _ = writeln!(short, "{}", lines[at]);
-                at += 1;
-            }
+        let fits = |line: &&str| ends && lines[at].trim() == "/**" && indent + line.len() < 89;
+        if let Some(line) = line.filter(fits) {
+            let _ = writeln!(short, "{}/** {line} */", &lines[at][..indent]);
+            at += 3;
+        } else {
+            let _ = writeln!(short, "{}", lines[at]);
+            at += 1;
         }
     }
     short
