@@ -165,7 +165,7 @@ pub use protocol::{
 #[cfg(feature = "sandbox")]
 #[doc(hidden)]
 pub use queue::SingleStep;
-pub use queue::{Completion, Operation, Queue, Ticket};
+pub use queue::{Completion, Operation, Output, Queue, Ticket};
 pub use transport::Phase;
 
 /// The snippets of the README, so that they compile and run as documentation tests.

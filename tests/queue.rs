@@ -11,7 +11,7 @@ mod timing;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Charge, Client, ErrorKind, Operation, Queue, Ticket};
+use sastaotp::{Charge, Client, ErrorKind, Operation, Output, Queue, Ticket};
 use serde_json::{Value, json};
 use timing::at_most;
 
@@ -48,7 +48,7 @@ impl Fixture {
             .join(self.submit(operation), SOON)
             .unwrap()
             .expect("the operation completes");
-        serde_json::from_str(&completion.result.unwrap()).unwrap()
+        serde_json::from_str(&completion.result.unwrap().json()).unwrap()
     }
 
     /// Returns the number of requests of an action that reached the server.
@@ -159,7 +159,7 @@ fn a_hundred_slow_purchases_of_one_kind_are_bought() {
         .into_iter()
         .map(|ticket| {
             let completion = fixture.queue.join(ticket, SOON).unwrap().expect("it completes");
-            let number: Value = serde_json::from_str(&completion.result.unwrap()).unwrap();
+            let number: Value = serde_json::from_str(&completion.result.unwrap().json()).unwrap();
             number["id"].as_str().unwrap().to_owned()
         })
         .collect();
@@ -170,6 +170,69 @@ fn a_hundred_slow_purchases_of_one_kind_are_bought() {
     assert!(fixture.client.unclaimed().is_empty(), "the queue holds them");
     let finished = fixture.run(json!({"op": "finish"}));
     assert_eq!(finished["unclaimed"].as_array().unwrap().len(), 100, "they are open");
+}
+
+#[test]
+fn outputs_are_typed() {
+    let fixture = Fixture::start("typed");
+    let run = |operation: Value| {
+        let completion = fixture.queue.join(fixture.submit(operation), SOON).unwrap().unwrap();
+        let output = completion.result.unwrap();
+        let json: Value = serde_json::from_str(&output.json()).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&output.clone().into_json()).unwrap(), json);
+        (output, json)
+    };
+    let purchase =
+        |op| json!({"op": op, "service": "zz_multi", "country": "22", "max_price": "100"});
+    let bought = ["get_number", "lease"].map(|op| run(purchase(op)));
+    let (Output::Json(intent), _) = run(purchase("intend")) else { panic!() };
+    let intent: Value = serde_json::from_str(&intent).unwrap();
+    let mut ids = Vec::new();
+    for (output, json) in bought.into_iter().chain([run(json!({"op": "buy", "intent": intent}))]) {
+        let Output::Activation(number) = output else { panic!("{output:?}") };
+        assert!(number.phone_number().is_some() && number.price().is_some(), "{json}");
+        assert_eq!(json, json!(number));
+        ids.push(number.id().to_owned());
+    }
+    let wait = json!({"op": "wait_for_code", "id": ids[0], "timeout_ms": 20_000});
+    let (Output::Sms(sms), json) = run(wait) else { panic!() };
+    assert_eq!(json, json!(sms));
+    for (id, op) in ids.iter().zip(["complete", "cancel", "settle"]) {
+        let (Output::Settlement(settlement), json) = run(json!({"op": op, "id": id})) else {
+            panic!("{op}")
+        };
+        assert_eq!(json, json!(settlement));
+    }
+    let again = json!({"op": "reget_number", "id": ids[0], "accept_any_price": true});
+    assert!(matches!(run(again).0, Output::Activation(_)));
+    let reconcile = json!({"op": "reconcile", "intent": intent, "timeout_ms": 0});
+    let (Output::Reconciliation(found), json) = run(reconcile) else { panic!() };
+    assert_eq!(json, json!(found));
+    assert!(matches!(run(json!({"op": "get_balance"})).0, Output::Json(_)));
+}
+
+#[test]
+fn a_claimed_number_has_its_phone_number_and_price() {
+    let fixture = Fixture::start("claimed");
+    let bought = fixture.buy("zz_ok");
+    let claimed = |id: &Value| {
+        let number = fixture.client.activation(id.as_str().unwrap()).unwrap();
+        json!([number.phone_number(), number.price()])
+    };
+    assert_eq!(claimed(&bought["id"]), json!([bought["phone_number"], bought["price_micros"]]));
+    let purchase = json!({"op": "get_number", "service": "zz_lost_reply", "country": "22", "max_price": "100"});
+    let lost = fixture.queue.join(fixture.submit(purchase), SOON).unwrap().unwrap();
+    let error = json!(lost.result.unwrap_err());
+    let found =
+        fixture.run(json!({"op": "reconcile", "intent": error["intent"], "timeout_ms": 20_000}));
+    let order = &found["candidates"][0];
+    assert!(order["phone_number"].is_string() && order["price_micros"].is_number(), "{found}");
+    assert_eq!(
+        claimed(&order["activation_id"]),
+        json!([order["phone_number"], order["price_micros"]])
+    );
+    fixture.queue.close(Duration::ZERO);
+    assert_eq!(claimed(&bought["id"]), json!([bought["phone_number"], bought["price_micros"]]));
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn check_purchases(
     own_id: &str,
 ) -> String {
     let id_of = |completion: &Completion| {
-        let json: Value = serde_json::from_str(completion.result.as_ref().ok()?).unwrap();
+        let json: Value = serde_json::from_str(&completion.result.as_ref().ok()?.json()).unwrap();
         Some(json.get("phone_number")?.as_str().and(json["id"].as_str())?.to_owned())
     };
     let mut bought: Vec<String> = received.values().filter_map(id_of).collect();

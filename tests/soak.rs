@@ -207,7 +207,8 @@ impl Soak<'_> {
     fn advance(&mut self, completion: Completion) {
         let pending =
             self.pending.remove(&completion.ticket).expect("each ticket is completed once");
-        let result = completion.result.map(|json| serde_json::from_str::<Value>(&json).unwrap());
+        let result =
+            completion.result.map(|output| serde_json::from_str::<Value>(&output.json()).unwrap());
         match (pending, result) {
             (Pending::Buying, Ok(number)) => {
                 if !self.claim(number["id"].as_str().unwrap()) {

@@ -2,28 +2,31 @@
 
 use std::ffi::{CString, c_char};
 use std::ptr::{null, null_mut};
-use std::time::Duration;
 
+use super::activation_status::sastaotp_activation_status;
 use super::boundary::{
-    Object, call, create, duration, free, new_object, read_into, read_or, required, required_mut,
+    Object, call, clear_result, create, free, read_into, read_or, required, required_text,
     unix_millis, unknown_constant,
 };
 use super::c_strings::{WithCStrings, c_string};
-use super::cancel_token::{as_token, sastaotp_cancel_token};
+use super::client::{as_client, sastaotp_client};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
 use super::pointer;
 use super::purchase::sastaotp_purchase;
-use super::status::{sastaotp_activation_status, sastaotp_sms};
+use super::settlement::sastaotp_settlement;
+use super::sms::sastaotp_sms;
+use super::wait_options::{sastaotp_wait_options, wait_options};
 use crate::order_state::Ending;
-use crate::{
-    Activation, Amount, Client, OnTooEarly, PriceLimit, Result, Settlement, SettlementState,
-    WaitOptions,
-};
+use crate::{Activation, Amount, OnTooEarly, Result};
 
 /// A number that was bought. Any number of threads may use it at once. Freeing it does not change
 /// the order: sastaotp_client_unclaimed lists an open order that no activation holds. A
 /// sastaotp_lease settles its order.
+///
+/// A change of the order is sent once. If the reply is lost, the status is read, and the request is
+/// repeated only if the status shows that it had no effect. A "change error", below, is a read
+/// error, SASTAOTP_ERROR_NOT_FOUND, SASTAOTP_ERROR_ALREADY_FINISHED or SASTAOTP_ERROR_TOO_EARLY.
 pub struct sastaotp_activation {
     activation: ForkGuarded<Activation>,
     /// This and the following fields never change, so a forked child may read them.
@@ -55,37 +58,12 @@ unsafe fn as_activation<'a>(argument: *const sastaotp_activation) -> Result<&'a 
     required(argument)?.activation.required::<sastaotp_activation>()
 }
 
-/// Options for waiting for a code. A builder: one thread at a time. A wait copies the options.
-#[derive(Default)]
-pub struct sastaotp_wait_options {
-    interval: Option<Duration>,
-    accept_same_code: bool,
-    cancel_on_timeout: bool,
-}
-
-impl Object for sastaotp_wait_options {
-    const NAME: &'static str = "options";
-}
-
-impl sastaotp_wait_options {
-    fn apply(&self, mut options: WaitOptions<'static>) -> WaitOptions<'static> {
-        let Self { interval, accept_same_code, cancel_on_timeout } = *self;
-        if let Some(interval) = interval {
-            options = options.interval(interval);
-        }
-        if accept_same_code {
-            options = options.accept_same_code();
-        }
-        if cancel_on_timeout { options.cancel_on_timeout() } else { options }
-    }
-}
-
 /// The reaction of a settle if the service does not allow cancelling the order yet.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_on_too_early(pub i32);
 
-/// Fail with SASTAOTP_TOO_EARLY; sastaotp_error_retry_after_ms returns how long to wait.
+/// Fail with SASTAOTP_ERROR_TOO_EARLY; sastaotp_error_retry writes how long to wait.
 pub const SASTAOTP_ON_TOO_EARLY_FAIL: sastaotp_on_too_early = sastaotp_on_too_early(0);
 /// Wait until cancelling is allowed, and complete the order if a code arrives meanwhile.
 pub const SASTAOTP_ON_TOO_EARLY_WAIT: sastaotp_on_too_early = sastaotp_on_too_early(1);
@@ -114,34 +92,23 @@ pub const SASTAOTP_ENDING_CANCELLED: sastaotp_ending = sastaotp_ending(2);
 /// The order expired.
 pub const SASTAOTP_ENDING_EXPIRED: sastaotp_ending = sastaotp_ending(3);
 
-/// The result of closing an order. Immutable.
-pub struct sastaotp_settlement {
-    settlement: WithCStrings<Settlement>,
-    code: Option<sastaotp_sms>,
+/// Claims an existing activation by its id: one of an earlier run, of the order history, or of
+/// sastaotp_client_unclaimed. Sends nothing.
+///
+/// Fails with SASTAOTP_ERROR_CONFIG if `id` is not 1 to 256 bytes, or has blanks around it or a
+/// line end. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_activation(
+    client: *const sastaotp_client,
+    id: *const c_char,
+    activation: *mut *mut sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(activation, error, || {
+        let id = required_text(id, "id")?;
+        Ok(sastaotp_activation::new(as_client(client)?.activation(id)?))
+    })
 }
-
-impl sastaotp_settlement {
-    pub(super) fn new(settlement: Settlement) -> Self {
-        Self {
-            code: settlement.code.clone().map(sastaotp_sms::new),
-            settlement: WithCStrings::new(settlement),
-        }
-    }
-}
-
-/// The state of an order after it was settled.
-#[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct sastaotp_settled(pub i32);
-
-/// Completed: the price is spent.
-pub const SASTAOTP_SETTLED_COMPLETED: sastaotp_settled = sastaotp_settled(0);
-/// Cancelled: the price is refunded.
-pub const SASTAOTP_SETTLED_CANCELLED: sastaotp_settled = sastaotp_settled(1);
-/// Not cancelled, because a code arrived first. The order is still open: complete it.
-pub const SASTAOTP_SETTLED_CODE_ARRIVED: sastaotp_settled = sastaotp_settled(2);
-/// The order had already ended.
-pub const SASTAOTP_SETTLED_ALREADY_OVER: sastaotp_settled = sastaotp_settled(3);
 
 /// Returns the id for the other calls, and for sastaotp_client_activation in a later run. Since
 /// 0.1.0.
@@ -200,21 +167,9 @@ pub unsafe extern "C" fn sastaotp_activation_purchase(
     })
 }
 
-/// Returns the code that arrived, unless the next one was requested since. Returns NULL if there is
-/// none. The caller owns the result: free it with sastaotp_sms_free. Sends nothing. Since 0.1.0.
+/// Returns the number of messages with a code that have arrived so far. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_code(
-    activation: *const sastaotp_activation,
-) -> *mut sastaotp_sms {
-    read_or(activation, null_mut(), |activation| {
-        let sms = activation.activation.get().and_then(Activation::code);
-        sms.map_or(null_mut(), |sms| pointer::into_raw(sastaotp_sms::new(sms)))
-    })
-}
-
-/// Returns the number of codes that have arrived so far. Sends nothing. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_code_count(
+pub unsafe extern "C" fn sastaotp_activation_sms_count(
     activation: *const sastaotp_activation,
 ) -> usize {
     read_or(activation, 0, |activation| {
@@ -222,18 +177,17 @@ pub unsafe extern "C" fn sastaotp_activation_code_count(
     })
 }
 
-/// Returns the code at an index, oldest first. Returns NULL if the index is out of range. The
-/// caller owns the result: free it with sastaotp_sms_free. Sends nothing. Since 0.1.0.
+/// Returns the message at an index, oldest first: the newest one is at the count minus 1. Returns
+/// NULL if the index is out of range. The caller owns the result: free it with sastaotp_sms_free.
+/// Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_code_at(
+pub unsafe extern "C" fn sastaotp_activation_sms(
     activation: *const sastaotp_activation,
     index: usize,
 ) -> *mut sastaotp_sms {
     read_or(activation, null_mut(), |activation| {
-        let sms = activation
-            .activation
-            .get()
-            .and_then(|activation| activation.codes().into_iter().nth(index));
+        let codes = activation.activation.get().map(Activation::codes).unwrap_or_default();
+        let sms = codes.into_iter().nth(index);
         sms.map_or(null_mut(), |sms| pointer::into_raw(sastaotp_sms::new(sms)))
     })
 }
@@ -253,42 +207,10 @@ pub unsafe extern "C" fn sastaotp_activation_ending(
     })
 }
 
-/// Creates a handle of the same activation whose calls `token` can cancel.
-///
-/// Free `*handle` with sastaotp_activation_free, in any order with the activation and the token.
-/// Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_with_cancel(
-    activation: *const sastaotp_activation,
-    token: *const sastaotp_cancel_token,
-    handle: *mut *mut sastaotp_activation,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    create(handle, error, || {
-        Ok(sastaotp_activation::new(as_activation(activation)?.with_cancel(as_token(token)?)))
-    })
-}
-
-/// Creates a handle of the same activation whose calls last at most `millis` milliseconds. A wait
-/// and a settle with SASTAOTP_ON_TOO_EARLY_WAIT have their own durations.
-///
-/// Free `*handle` with sastaotp_activation_free, in any order with the activation. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_with_timeout_ms(
-    activation: *const sastaotp_activation,
-    millis: u32,
-    handle: *mut *mut sastaotp_activation,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    create(handle, error, || {
-        Ok(sastaotp_activation::new(as_activation(activation)?.with_timeout(duration(millis))))
-    })
-}
-
 /// Reads the status. If it contains a code, the activation keeps the code. Sends getStatus, and
 /// getStatusV2 to read the text of a message.
 ///
-/// Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
+/// Fails with a read error or SASTAOTP_ERROR_NOT_FOUND. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_get_status(
     activation: *const sastaotp_activation,
@@ -298,61 +220,6 @@ pub unsafe extern "C" fn sastaotp_activation_get_status(
     create(status, error, || {
         Ok(sastaotp_activation_status::new(as_activation(activation)?.status()?))
     })
-}
-
-/// Creates options with every default. The caller owns the result: free it with
-/// sastaotp_wait_options_free. Cannot fail. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub extern "C" fn sastaotp_wait_options_new() -> *mut sastaotp_wait_options {
-    new_object(sastaotp_wait_options::default)
-}
-
-/// Sets the interval between polls, in milliseconds. The default is 5,000. Shorter intervals count
-/// as 5,000, longer ones than an hour as an hour. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_wait_options_set_interval_ms(
-    options: *mut sastaotp_wait_options,
-    millis: u32,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        required_mut(options)?.interval = Some(duration(millis));
-        Ok(())
-    })
-}
-
-/// After a request for the next code, accepts a code that equals an earlier one, even if the
-/// service never reported that it was waiting in between. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_wait_options_accept_same_code(
-    options: *mut sastaotp_wait_options,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        required_mut(options)?.accept_same_code = true;
-        Ok(())
-    })
-}
-
-/// Cancels the order for its refund if no code arrives in time, which takes at most 10 more
-/// seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
-/// the order was cancelled. An order that cannot be cancelled yet stays open: settle it later. If
-/// the cancellation fails in another way, the wait fails with its error. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_wait_options_cancel_on_timeout(
-    options: *mut sastaotp_wait_options,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        required_mut(options)?.cancel_on_timeout = true;
-        Ok(())
-    })
-}
-
-/// Frees options. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_options) {
-    free(options);
 }
 
 /// Waits for a code for at most `timeout_ms` milliseconds. `options` may be NULL. Actions
@@ -366,10 +233,11 @@ pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_
 /// invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive
 /// waits keep the interval between polls.
 ///
-/// Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
-/// SASTAOTP_ACTIVATION_CANCELLED or SASTAOTP_ALREADY_FINISHED if the order ended,
-/// SASTAOTP_CANCELLED, or with an error that waiting cannot fix, such as SASTAOTP_AUTHENTICATION. A
-/// failed wait does not change the order, unless the options cancel it: you can wait again. Since
+/// Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
+/// SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
+/// SASTAOTP_ERROR_CANCELLED, or with an error that waiting cannot fix, such as
+/// SASTAOTP_ERROR_AUTHENTICATION. A failed wait does not change the order, unless the options
+/// cancel it: you can wait again. Since
 /// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
@@ -380,18 +248,38 @@ pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(sms, error, || {
-        let mut waiting = WaitOptions::new(duration(timeout_ms));
-        if let Some(options) = pointer::as_ref(options) {
-            waiting = options.apply(waiting);
-        }
+        let waiting = wait_options(timeout_ms, options)?;
         Ok(sastaotp_sms::new(as_activation(activation)?.wait_for_code(waiting)?))
+    })
+}
+
+/// Waits for a code as sastaotp_activation_wait_for_code does, but if none arrives in time, writes
+/// NULL to `*sms` and returns SASTAOTP_OK. For a program that looks again and again.
+///
+/// Fails as sastaotp_activation_wait_for_code does, but not with SASTAOTP_ERROR_WAIT_TIMEOUT. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_activation_try_wait_for_code(
+    activation: *const sastaotp_activation,
+    timeout_ms: u32,
+    options: *const sastaotp_wait_options,
+    sms: *mut *mut sastaotp_sms,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        clear_result(sms)?;
+        let waiting = wait_options(timeout_ms, options)?;
+        if let Some(arrived) = as_activation(activation)?.wait_for_code(waiting).map(Some)? {
+            pointer::write(sms, pointer::into_raw(sastaotp_sms::new(arrived)));
+        }
+        Ok(())
     })
 }
 
 /// Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
 /// because no status shows whether the request had an effect.
 ///
-/// Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED if the service
+/// Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service
 /// answers that the order is cancelled. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_mark_sms_sent(
@@ -404,8 +292,8 @@ pub unsafe extern "C" fn sastaotp_activation_mark_sms_sent(
 /// Requests another code for the same number, if the service allows it. Action setStatus, 3.
 ///
 /// The next sastaotp_activation_wait_for_code waits for the new code; the previous one stays in
-/// sastaotp_activation_code_at. Fails as sastaotp_client_set_status does, and with
-/// SASTAOTP_ACTIVATION_CANCELLED if the service answers that the order is cancelled. Since 0.1.0.
+/// sastaotp_activation_sms. Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED
+/// if the service answers that the order is cancelled. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_request_next_code(
     activation: *const sastaotp_activation,
@@ -416,11 +304,12 @@ pub unsafe extern "C" fn sastaotp_activation_request_next_code(
 
 /// Completes the order after its code was used. Action setStatus, 6.
 ///
-/// Fails with SASTAOTP_CONFIG if no code has arrived, because completing spends the price: cancel
-/// the order, or call sastaotp_activation_complete_without_code. Before it fails, it polls once.
+/// Fails with SASTAOTP_ERROR_CONFIG if no code has arrived, because completing spends the price:
+/// cancel the order, or call sastaotp_activation_complete_without_code. Before it fails, it polls
+/// once.
 ///
 /// Check the settlement: if the service treats 6 as a cancellation, its state is
-/// SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
+/// SASTAOTP_SETTLED_CANCELLED. Fails with a change error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_complete(
     activation: *const sastaotp_activation,
@@ -435,7 +324,7 @@ pub unsafe extern "C" fn sastaotp_activation_complete(
 /// Completes the order even if no code has arrived here, for example because the user has read the
 /// code elsewhere. The price is spent. Action setStatus, 6.
 ///
-/// Fails as sastaotp_client_set_status does. Since 0.1.0.
+/// Fails with a change error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_complete_without_code(
     activation: *const sastaotp_activation,
@@ -454,7 +343,7 @@ pub unsafe extern "C" fn sastaotp_activation_complete_without_code(
 /// SASTAOTP_SETTLED_CODE_ARRIVED and contains the code, and the order stays open until it is
 /// completed. A code that you already have does not prevent the attempt.
 ///
-/// Fails as sastaotp_client_set_status does, with SASTAOTP_TOO_EARLY if the order is too young.
+/// Fails with a change error, with SASTAOTP_ERROR_TOO_EARLY if the order is too young.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_cancel(
@@ -489,7 +378,7 @@ pub unsafe extern "C" fn sastaotp_activation_settle(
 /// and sastaotp_queue_close do not list it any more. For a number that another program or a later
 /// run settles. Sends nothing.
 ///
-/// Fails with SASTAOTP_CONFIG for an invalid argument. Since 0.1.0.
+/// Fails with SASTAOTP_ERROR_CONFIG for an invalid argument. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_keep(
     activation: *const sastaotp_activation,
@@ -501,97 +390,9 @@ pub unsafe extern "C" fn sastaotp_activation_keep(
     })
 }
 
-/// Buys the same number again after this order was completed, for at most `max_price` micro-rupees.
-/// Action regetNumber. COSTS MONEY, as much as the first time.
-///
-/// Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
-/// 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_reget_number(
-    activation: *const sastaotp_activation,
-    max_price: i64,
-    again: *mut *mut sastaotp_activation,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    create(again, error, || {
-        reget(as_activation(activation)?, Amount::from_micros(max_price).into())
-    })
-}
-
-/// Buys the same number again after this order was completed, at any price. Action regetNumber.
-/// COSTS MONEY, as much as the first time.
-///
-/// Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
-/// 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_reget_number_at_any_price(
-    activation: *const sastaotp_activation,
-    again: *mut *mut sastaotp_activation,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    create(again, error, || reget(as_activation(activation)?, PriceLimit::Any))
-}
-
-fn reget(activation: &Activation, limit: PriceLimit) -> Result<sastaotp_activation> {
-    reget_by_id(activation.client(), activation.id(), limit)
-}
-
-/// Buys the number of an activation again.
-pub(super) fn reget_by_id(
-    client: &Client,
-    id: &str,
-    limit: PriceLimit,
-) -> Result<sastaotp_activation> {
-    client
-        .reget_intent(id, limit)?
-        .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
-}
-
 /// Frees an activation or a handle of one. The order does not change. If it is open and no other
 /// activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_free(activation: *mut sastaotp_activation) {
     free(activation);
-}
-
-/// Returns the state of the order. Returns SASTAOTP_SETTLED_ALREADY_OVER if `settlement` is NULL.
-/// Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settlement_state(
-    settlement: *const sastaotp_settlement,
-) -> sastaotp_settled {
-    read_or(settlement, SASTAOTP_SETTLED_ALREADY_OVER, |settlement| {
-        match settlement.settlement.state {
-            SettlementState::Completed => SASTAOTP_SETTLED_COMPLETED,
-            SettlementState::Cancelled => SASTAOTP_SETTLED_CANCELLED,
-            SettlementState::CodeArrived => SASTAOTP_SETTLED_CODE_ARRIVED,
-            SettlementState::AlreadyOver => SASTAOTP_SETTLED_ALREADY_OVER,
-        }
-    })
-}
-
-/// Returns the code that arrived. Returns NULL if none did. The message belongs to the settlement.
-/// Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settlement_code(
-    settlement: *const sastaotp_settlement,
-) -> *const sastaotp_sms {
-    read_or(settlement, null(), |settlement| {
-        settlement.code.as_ref().map_or(null(), std::ptr::from_ref)
-    })
-}
-
-/// Returns the settlement as JSON: state (completed, cancelled, code_arrived or already_over),
-/// code, raw. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settlement_json(
-    settlement: *const sastaotp_settlement,
-) -> *const c_char {
-    read_or(settlement, null(), |settlement| settlement.settlement.json())
-}
-
-/// Frees a settlement and its message. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settlement_free(settlement: *mut sastaotp_settlement) {
-    free(settlement);
 }

@@ -26,8 +26,8 @@ pub unsafe extern "C" fn sastaotp_amount_format(
 /// Parses rupees with at most six decimals after a point, such as "18.50", and writes micro-rupees
 /// to `*micros`. An exponent is accepted: "1e3" is 1,000 rupees. The conversion is exact.
 ///
-/// Fails with SASTAOTP_CONFIG if the text is not such an amount or the amount does not fit 64 bits;
-/// then `*micros` is unchanged. Since 0.1.0.
+/// Fails with SASTAOTP_ERROR_CONFIG if the text is not such an amount or the amount does not fit 64
+/// bits; then `*micros` is unchanged. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_amount_parse(
     rupees: *const c_char,

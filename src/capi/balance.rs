@@ -1,38 +1,34 @@
 //! The wallet.
 
-use std::ffi::c_char;
-use std::ptr::null;
+use super::boundary::{call, null_argument};
+use super::client::{as_client, sastaotp_client};
+use super::error::{sastaotp_error, sastaotp_status};
+use super::pointer;
+use crate::{Error, ErrorKind};
 
-use super::boundary::{free, read_or};
-use super::c_strings::WithCStrings;
-use crate::Balance;
+const READING: &str = "reading the balance";
 
-/// The wallet. Immutable.
-pub struct sastaotp_balance(pub(super) WithCStrings<Balance>);
-
-/// Returns the amount in micro-rupees. Since 0.1.0.
+/// Reads the wallet and writes its amount in micro-rupees. Action getBalance.
+///
+/// Fails with a read error, and with SASTAOTP_ERROR_PROTOCOL if the service reports another
+/// currency than rupees. Then `*micros` is unchanged. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_balance_amount(balance: *const sastaotp_balance) -> i64 {
-    read_or(balance, 0, |balance| balance.0.amount.micros())
-}
-
-/// Returns the service's name of the currency. Returns "INR" if the service reports none. Since
-/// 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_balance_currency(
-    balance: *const sastaotp_balance,
-) -> *const c_char {
-    read_or(balance, null(), |balance| balance.0.c_str(&balance.0.currency))
-}
-
-/// Returns the balance as JSON: amount_micros, currency, raw. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_balance_json(balance: *const sastaotp_balance) -> *const c_char {
-    read_or(balance, null(), |balance| balance.0.json())
-}
-
-/// Frees a balance. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_balance_free(balance: *mut sastaotp_balance) {
-    free(balance);
+pub unsafe extern "C" fn sastaotp_client_get_balance(
+    client: *const sastaotp_client,
+    micros: *mut i64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        if micros.is_null() {
+            return Err(null_argument("micros"));
+        }
+        let balance = as_client(client)?.balance()?.value;
+        if balance.currency != "INR" {
+            let reason = format!("the wallet is in {}, not in rupees", balance.currency);
+            return Err(Error::new(ErrorKind::Protocol, READING, reason)
+                .with_hint("submit get_balance to a queue to read it as JSON"));
+        }
+        pointer::write(micros, balance.amount.micros());
+        Ok(())
+    })
 }

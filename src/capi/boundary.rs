@@ -128,13 +128,15 @@ pub(super) unsafe fn optional_text<'a>(
     })
 }
 
-/// Borrows bytes; fails if they are NULL.
-pub(super) unsafe fn required_bytes<'a>(
-    argument: *const u8,
+/// Borrows bytes that may be NULL. They end with NUL if their length is 0.
+pub(super) unsafe fn optional_bytes<'a>(
+    argument: *const c_char,
     length: usize,
-    name: &str,
-) -> Result<&'a [u8]> {
-    pointer::bytes(argument, length).ok_or_else(|| null_argument(name))
+) -> Option<&'a [u8]> {
+    match length {
+        0 => pointer::c_str(argument).map(std::ffi::CStr::to_bytes),
+        _ => pointer::bytes(argument.cast(), length),
+    }
 }
 
 /// The error for an integer that is not one of its type's constants.
@@ -172,7 +174,7 @@ fn panic_error() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capi::{SASTAOTP_INTERNAL, sastaotp_error_free, sastaotp_error_kind};
+    use crate::capi::{SASTAOTP_ERROR_INTERNAL, sastaotp_error_free, sastaotp_error_status};
 
     #[test]
     fn a_panic_becomes_an_error_or_the_default() {
@@ -186,12 +188,12 @@ mod tests {
             let (mut error, mut object) = (null_mut(), null_mut::<i32>());
             assert_eq!(
                 create(&raw mut object, &raw mut error, || panic!("on purpose")),
-                SASTAOTP_INTERNAL
+                SASTAOTP_ERROR_INTERNAL
             );
             assert!(object.is_null());
-            assert_eq!(sastaotp_error_kind(error), SASTAOTP_INTERNAL);
+            assert_eq!(sastaotp_error_status(error), SASTAOTP_ERROR_INTERNAL);
             sastaotp_error_free(error);
-            assert_eq!(call(null_mut(), || panic!("on purpose")), SASTAOTP_INTERNAL);
+            assert_eq!(call(null_mut(), || panic!("on purpose")), SASTAOTP_ERROR_INTERNAL);
             assert_eq!(read_or(&1, 7, |_| panic!("on purpose")), 7);
             assert!(new_object(|| -> i32 { panic!("on purpose") }).is_null());
             free(pointer::into_raw(Bomb));

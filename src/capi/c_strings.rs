@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde::{Serialize, Serializer};
 
+use super::pointer;
 use crate::client::Answer;
 use crate::protocol::json_output::{document, fields};
 
@@ -21,9 +22,12 @@ pub(super) struct WithCStrings<T> {
     json: OnceLock<CString>,
 }
 
-/// C strings, each created when its text is first read. The key is a text's address and length.
+/// C strings, each created when its text is first read.
 #[derive(Default)]
-pub(super) struct CStringCache(Mutex<HashMap<(usize, usize), CString>>);
+pub(super) struct CStringCache(Mutex<HashMap<CStringKey, Box<[u8]>>>);
+
+/// The address and length of a text, and whether the C string contains the NULs of the text.
+type CStringKey = (usize, usize, bool);
 
 impl<T> WithCStrings<T> {
     pub(super) fn new(value: T) -> Self {
@@ -42,6 +46,14 @@ impl<T> WithCStrings<T> {
     /// Returns the C string of a text that is part of the value; NULL if there is no text.
     pub(super) fn c_str_or_null(&self, text: Option<&str>) -> *const c_char {
         text.map_or(null(), |text| self.c_str(text))
+    }
+
+    /// Returns a text that is part of the value; NULL if there is no text. If `length` is not NULL,
+    /// writes the number of bytes there and returns the text verbatim: a NUL in it stays.
+    pub(super) unsafe fn text(&self, text: Option<&str>, length: *mut usize) -> *const c_char {
+        let Some(text) = text else { return null() };
+        let verbatim = pointer::write(length, text.len());
+        self.c_strings.get(text, verbatim)
     }
 
     /// Returns the value as JSON, with the reply as `raw`.
@@ -75,13 +87,26 @@ impl CStringCache {
     /// Returns the C string of a text that must neither move nor change while the cache lives,
     /// because its address is the key.
     pub(super) fn c_str(&self, text: &str) -> *const c_char {
+        self.get(text, false)
+    }
+
+    /// Returns the C string of a text; with its NULs if `verbatim`. The text must neither move nor
+    /// change while the cache lives.
+    fn get(&self, text: &str, verbatim: bool) -> *const c_char {
         if text.is_empty() {
             return c"".as_ptr();
         }
-        let key = (text.as_ptr() as usize, text.len());
+        let key = (text.as_ptr() as usize, text.len(), verbatim && text.contains('\0'));
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map may move its `CString`s, but not the bytes that they point to.
-        cache.entry(key).or_insert_with(|| c_string(text.to_owned())).as_ptr()
+        let with_nul = || {
+            if key.2 {
+                [text.as_bytes(), b"\0"].concat().into()
+            } else {
+                c_string(text.to_owned()).into_bytes_with_nul().into()
+            }
+        };
+        // The map may move its boxes, but not the bytes that they point to.
+        cache.entry(key).or_insert_with(with_nul).as_ptr().cast()
     }
 }
 
@@ -118,5 +143,17 @@ mod tests {
             ("4821", "a\u{fffd}b", "")
         );
         assert!(texts.c_str_or_null(None).is_null());
+        let mut length = 0;
+        // SAFETY: the place is valid, and the C string has `length` bytes and a NUL.
+        let verbatim = unsafe {
+            let text = texts.text(Some(&texts[1]), &raw mut length);
+            std::slice::from_raw_parts(text.cast::<u8>(), length + 1)
+        };
+        assert_eq!((verbatim, length), (&b"a\0b\0"[..], 3));
+        // SAFETY: the length is not asked for.
+        assert_eq!(
+            read(unsafe { texts.text(Some(&texts[1]), std::ptr::null_mut()) }),
+            "a\u{fffd}b"
+        );
     }
 }

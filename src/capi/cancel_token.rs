@@ -5,8 +5,7 @@ use super::fork_guard::ForkGuarded;
 use crate::{CancelToken, Result};
 
 /// A token that ends calls from another thread, whether they are connecting, in the TLS handshake,
-/// reading, or sleeping between two polls. Pass it to sastaotp_client_with_cancel or
-/// sastaotp_activation_with_cancel.
+/// reading, or sleeping between two polls. Pass it to sastaotp_client_with.
 pub struct sastaotp_cancel_token(ForkGuarded<CancelToken>);
 
 impl Object for sastaotp_cancel_token {
@@ -27,9 +26,10 @@ pub extern "C" fn sastaotp_cancel_token_new() -> *mut sastaotp_cancel_token {
     new_object(|| sastaotp_cancel_token(ForkGuarded::new(CancelToken::new())))
 }
 
-/// Triggers the token: every call that uses it returns SASTAOTP_CANCELLED within 100 ms, and every
-/// later call fails the same way. May be called while other threads are blocked in calls, but not
-/// from a signal handler. Does nothing if `token` is NULL. Since 0.1.0.
+/// Triggers the token: every call that uses it returns SASTAOTP_ERROR_CANCELLED within 100 ms, and
+/// every later call fails the same way. May be called from any thread while others are blocked in
+/// calls, and from a signal handler: it takes no lock and no memory. Does nothing if `token` is
+/// NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_cancel_token_trigger(token: *const sastaotp_cancel_token) {
     read_or(token, (), |token| token.0.get().map(CancelToken::cancel).unwrap_or_default());

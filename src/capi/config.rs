@@ -1,34 +1,10 @@
-//! The settings of a client.
+//! The settings of a client, as a struct that the caller fills in.
 
 use std::ffi::c_char;
 
-use super::boundary::{
-    Object, call, create, duration, free, new_object, required_bytes, required_mut, required_text,
-    unknown_constant,
-};
-use super::error::{sastaotp_error, sastaotp_status};
-use crate::{Amount, ApiKeyLocation, ClientBuilder, Durability, Error};
-
-/// The settings of a client. A builder: one thread at a time. sastaotp_client_new copies the
-/// settings, so one config can create many clients.
-pub struct sastaotp_config(pub(super) ClientBuilder);
-
-impl Object for sastaotp_config {
-    const NAME: &'static str = "config";
-}
-
-/// For tests: settings that only Rust can create, with another clock or transport.
-impl From<ClientBuilder> for sastaotp_config {
-    fn from(builder: ClientBuilder) -> Self {
-        Self(builder)
-    }
-}
-
-impl sastaotp_config {
-    fn change(&mut self, change: impl FnOnce(ClientBuilder) -> ClientBuilder) {
-        self.0 = change(std::mem::take(&mut self.0));
-    }
-}
+use super::boundary::{duration, optional_bytes, optional_text, unknown_constant};
+use super::options::{Options, c_bool, options};
+use crate::{Amount, ApiKeyLocation, ClientBuilder, Durability, Error, Result};
 
 /// The part of a request that carries the API key.
 #[repr(transparent)]
@@ -53,254 +29,158 @@ pub const SASTAOTP_DURABILITY_POWER: sastaotp_durability = sastaotp_durability(0
 /// The end of the process, however it ends. After a power loss the journal may lack purchases.
 pub const SASTAOTP_DURABILITY_PROCESS: sastaotp_durability = sastaotp_durability(1);
 
-/// Creates settings with every default and no API key. The caller owns the result: free it with
-/// sastaotp_config_free. Cannot fail. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub extern "C" fn sastaotp_config_new() -> *mut sastaotp_config {
-    new_object(|| sastaotp_config(ClientBuilder::default()))
+/// The settings of a client. Initialize it with SASTAOTP_CONFIG_INIT, then set the members that you
+/// need: the others, which are NULL, 0 or false, mean the default. sastaotp_client_new copies the
+/// settings and checks them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sastaotp_config {
+    /// The size of the struct, which SASTAOTP_CONFIG_INIT sets.
+    pub size: usize,
+    /// The API key: 1 to 256 visible ASCII characters.
+    pub api_key: *const c_char,
+    /// The service's URL: https, or http for this machine only. The default is the vendor's.
+    pub base_url: *const c_char,
+    /// The User-Agent: 1 to 256 printable ASCII characters. The default is "libsastaotp/" and the
+    /// version.
+    pub user_agent: *const c_char,
+    /// Certificates in PEM that are trusted in addition to the public authorities.
+    pub ca_pem: *const c_char,
+    /// The length of `ca_pem` in bytes; 0 if it ends with NUL.
+    pub ca_pem_length: usize,
+    /// A folder for the journal of the purchases, which is created if it does not exist. There is
+    /// no journal by default.
+    ///
+    /// However this process ends, the next process that opens the folder with the same API key and
+    /// base URL has its purchases: sastaotp_client_unclaimed lists them, and their activations have
+    /// the codes that arrived. The budget is that of all these processes together, from the first
+    /// purchase in the journal on. Several processes can use a folder at once. All clients of an
+    /// API key and a base URL in a process use the same folder and durability.
+    ///
+    /// The folder contains phone numbers and codes. Those of settled orders are removed by the next
+    /// purchase or settlement after half a day. It never contains the API key. A journal does not
+    /// protect against the loss of the disk. sastaotp_client_new opens the folder, and fails with
+    /// SASTAOTP_ERROR_JOURNAL if it cannot be used. A purchase that cannot be written fails in the
+    /// same way: then nothing is sent.
+    pub journal: *const c_char,
+    /// The maximum total of all charges, in micro-rupees: 0 allows no purchase,
+    /// SASTAOTP_NO_BUDGET, which the initializer sets, any. A purchase that could exceed it fails
+    /// before it is sent. A confirmed refund returns its money to the budget. With a budget, every
+    /// purchase needs a maximum price.
+    ///
+    /// Only the purchases that this client sends count. A purchase that another client or an
+    /// earlier run sent does not count, even if this client finds it. With a journal, the purchases
+    /// of all clients and processes that use it count.
+    pub budget: i64,
+    /// The maximum number of idle connections that the client keeps. The default is 64.
+    pub max_connections: u32,
+    /// The maximum duration of a call, including its retries, in milliseconds. The default is
+    /// 90,000. A wait, a reconcile and a settle with SASTAOTP_ON_TOO_EARLY_WAIT have their own
+    /// durations.
+    pub timeout_ms: u32,
+    /// How long after the end of its request the service may still book a purchase whose reply was
+    /// lost, in milliseconds. The default is 600,000. Until then a search that finds no order is
+    /// not complete: see sastaotp_reconciliation_is_complete.
+    pub late_booking_ms: u32,
+    /// The maximum number of requests per minute, for all handles of a client together: 1 to
+    /// 60,000,000. By default the client sends as many as the service accepts. With or without a
+    /// limit, it slows down after an HTTP status 429.
+    pub max_requests_per_minute: u32,
+    /// The part of a request that carries the API key.
+    pub api_key_location: sastaotp_api_key_location,
+    /// The failures that the journal survives.
+    pub durability: sastaotp_durability,
+    /// Whether the journal may be on a network file system. By default it may not, because another
+    /// machine may not see the locks: two machines could then settle one order. Allow it only if a
+    /// single machine uses the folder.
+    pub journal_on_network: c_bool,
+    /// Whether the members `api_key`, `base_url` and `journal` that are NULL are read from the
+    /// environment: SASTAOTP_API_KEY, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
+    pub from_env: c_bool,
 }
 
-/// Creates settings from the environment: SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and
-/// SASTAOTP_JOURNAL.
-///
-/// Fails with SASTAOTP_CONFIG if a variable is not UTF-8. No other thread may change the
-/// environment during the call. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_from_env(
-    config: *mut *mut sastaotp_config,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    create(config, error, || ClientBuilder::from_env().map(sastaotp_config))
+/// No limit for the total of all charges.
+pub const SASTAOTP_NO_BUDGET: i64 = i64::MAX;
+
+unsafe impl Options for sastaotp_config {
+    const NAME: &'static str = "config";
+    const INIT: Self = Self {
+        size: size_of::<Self>(),
+        api_key: std::ptr::null(),
+        base_url: std::ptr::null(),
+        user_agent: std::ptr::null(),
+        ca_pem: std::ptr::null(),
+        ca_pem_length: 0,
+        journal: std::ptr::null(),
+        budget: SASTAOTP_NO_BUDGET,
+        max_connections: 0,
+        timeout_ms: 0,
+        late_booking_ms: 0,
+        max_requests_per_minute: 0,
+        api_key_location: SASTAOTP_API_KEY_IN_HEADER,
+        durability: SASTAOTP_DURABILITY_POWER,
+        journal_on_network: c_bool::FALSE,
+        from_env: c_bool::FALSE,
+    };
+    /// The size in version 0.1.0.
+    const LEAST_SIZE: usize = size_of::<Self>();
 }
 
-/// Sets the API key: 1 to 256 visible ASCII characters. sastaotp_client_new checks it. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_api_key(
-    config: *mut sastaotp_config,
-    api_key: *const c_char,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        let key = required_text(api_key, "api_key")?;
-        required_mut(config)?.change(|settings| settings.api_key(key));
-        Ok(())
-    })
-}
-
-/// Sets the part of a request that carries the API key. The default is SASTAOTP_API_KEY_IN_HEADER.
-/// Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_api_key_location(
-    config: *mut sastaotp_config,
-    location: sastaotp_api_key_location,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        let location = match location {
-            SASTAOTP_API_KEY_IN_HEADER => ApiKeyLocation::Header,
-            SASTAOTP_API_KEY_IN_BEARER => ApiKeyLocation::Bearer,
-            SASTAOTP_API_KEY_IN_QUERY => ApiKeyLocation::Query,
-            sastaotp_api_key_location(value) => return Err(unknown_constant("location", value)),
-        };
-        required_mut(config)?.change(|settings| settings.api_key_location(location));
-        Ok(())
-    })
-}
-
-/// Sets the service's URL: https, or http for this machine only. The default is the vendor's.
-/// sastaotp_client_new checks it. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_base_url(
-    config: *mut sastaotp_config,
-    base_url: *const c_char,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        let url = required_text(base_url, "base_url")?;
-        required_mut(config)?.change(|settings| settings.base_url(url));
-        Ok(())
-    })
-}
-
-/// Sets the User-Agent: 1 to 256 printable ASCII characters. The default is "libsastaotp/" and the
-/// version. sastaotp_client_new checks it. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_user_agent(
-    config: *mut sastaotp_config,
-    user_agent: *const c_char,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        let user_agent = required_text(user_agent, "user_agent")?;
-        required_mut(config)?.change(|settings| settings.user_agent(user_agent));
-        Ok(())
-    })
-}
-
-/// Trusts the certificates in `length` bytes of PEM in addition to the public authorities. A second
-/// call replaces the first. The bytes are copied. sastaotp_client_new checks them. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_add_ca_pem(
-    config: *mut sastaotp_config,
-    pem: *const u8,
-    length: usize,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        let pem = required_bytes(pem, length, "pem")?;
-        required_mut(config)?.change(|settings| settings.add_ca_pem(pem));
-        Ok(())
-    })
-}
-
-/// Sets the maximum number of idle connections that the client keeps: 1 or more. The default is 64.
-/// sastaotp_client_new checks it. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_max_connections(
-    config: *mut sastaotp_config,
-    count: u32,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        required_mut(config)?.change(|settings| settings.max_connections(count as usize));
-        Ok(())
-    })
-}
-
-/// Sets the maximum total of all charges, in micro-rupees. A purchase that could exceed it fails
-/// before it is sent. A confirmed refund returns its money to the budget. With a budget, every
-/// purchase needs a maximum price. There is no budget by default.
-///
-/// Only the purchases that this client sends count. A purchase that another client or an earlier
-/// run sent does not count, even if this client finds it. With a journal, the purchases of all
-/// clients and processes that use it count. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_budget(
-    config: *mut sastaotp_config,
-    micros: i64,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        required_mut(config)?.change(|settings| settings.budget(Amount::from_micros(micros)));
-        Ok(())
-    })
-}
-
-/// Sets the maximum duration of a call, including its retries, in milliseconds. The default is
-/// 90,000. A wait, a reconcile and a settle with SASTAOTP_ON_TOO_EARLY_WAIT have their own
-/// durations. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_timeout_ms(
-    config: *mut sastaotp_config,
-    millis: u32,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        required_mut(config)?.change(|settings| settings.timeout(duration(millis)));
-        Ok(())
-    })
-}
-
-/// Sets how long after the end of its request the service may still book a purchase whose reply was
-/// lost, in milliseconds. The default is 600,000. Until then a search that finds no order is not
-/// complete: see sastaotp_reconciliation_is_complete. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_late_booking_ms(
-    config: *mut sastaotp_config,
-    millis: u32,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        required_mut(config)?.change(|settings| settings.late_booking(duration(millis)));
-        Ok(())
-    })
-}
-
-/// Sets the maximum number of requests per minute, for all handles of a client together: 1 to
-/// 60,000,000. By default the client sends as many as the service accepts. With or without a limit,
-/// it slows down after an HTTP status 429.
-///
-/// Fails with SASTAOTP_CONFIG if `count` is out of range. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
-    config: *mut sastaotp_config,
-    count: u32,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        if !(1..=60_000_000).contains(&count) {
+/// Reads the settings of a caller.
+pub(super) unsafe fn builder(config: *const sastaotp_config) -> Result<ClientBuilder> {
+    let config = options(config)?;
+    let from_env = config.from_env.get("from_env")?;
+    let mut builder = if from_env { ClientBuilder::from_env()? } else { ClientBuilder::default() };
+    if let Some(key) = optional_text(config.api_key, "api_key")? {
+        builder = builder.api_key(key);
+    }
+    if let Some(url) = optional_text(config.base_url, "base_url")? {
+        builder = builder.base_url(url);
+    }
+    if let Some(user_agent) = optional_text(config.user_agent, "user_agent")? {
+        builder = builder.user_agent(user_agent);
+    }
+    if let Some(pem) = optional_bytes(config.ca_pem, config.ca_pem_length) {
+        builder = builder.add_ca_pem(pem);
+    }
+    if let Some(folder) = optional_text(config.journal, "journal")? {
+        builder = builder.journal(folder);
+    }
+    if config.budget != SASTAOTP_NO_BUDGET {
+        builder = builder.budget(Amount::from_micros(config.budget));
+    }
+    if config.max_connections != 0 {
+        builder = builder.max_connections(config.max_connections as usize);
+    }
+    if config.timeout_ms != 0 {
+        builder = builder.timeout(duration(config.timeout_ms));
+    }
+    if config.late_booking_ms != 0 {
+        builder = builder.late_booking(duration(config.late_booking_ms));
+    }
+    match config.max_requests_per_minute {
+        0 => {}
+        count @ 1..=60_000_000 => {
+            builder = builder.max_requests_per_second(f64::from(count) / 60.0);
+        }
+        count => {
             let reason = format!("{count} is out of range: use 1 to 60,000,000");
             return Err(Error::config("setting the requests per minute", reason));
         }
-        required_mut(config)?
-            .change(|settings| settings.max_requests_per_second(f64::from(count) / 60.0));
-        Ok(())
-    })
-}
-
-/// Keeps a journal of the purchases in a folder, which is created if it does not exist. There is no
-/// journal by default.
-///
-/// However this process ends, the next process that opens the folder with the same API key and base
-/// URL has its purchases: sastaotp_client_unclaimed lists them, and their activations have the
-/// codes that arrived. The budget is that of all these processes together, from the first purchase
-/// in the journal on. Several processes can use a folder at once. All clients of an API key and a
-/// base URL in a process use the same folder and durability.
-///
-/// The folder contains phone numbers and codes. Those of settled orders are removed by the next
-/// purchase or settlement after half a day. It never contains the API key. A journal does not
-/// protect against the loss of the disk. sastaotp_client_new opens the folder, and fails with
-/// SASTAOTP_JOURNAL if it cannot be used. A purchase that cannot be written fails in the same way:
-/// then nothing is sent. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_journal(
-    config: *mut sastaotp_config,
-    folder: *const c_char,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        let folder = required_text(folder, "folder")?;
-        required_mut(config)?.change(|settings| settings.journal(folder));
-        Ok(())
-    })
-}
-
-/// Sets the failures that the journal survives. The default is SASTAOTP_DURABILITY_POWER. Since
-/// 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_durability(
-    config: *mut sastaotp_config,
-    durability: sastaotp_durability,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        let durability = match durability {
-            SASTAOTP_DURABILITY_POWER => Durability::Power,
-            SASTAOTP_DURABILITY_PROCESS => Durability::Process,
-            sastaotp_durability(value) => return Err(unknown_constant("durability", value)),
-        };
-        required_mut(config)?.change(|settings| settings.durability(durability));
-        Ok(())
-    })
-}
-
-/// Sets whether the journal may be on a network file system. By default it may not, because another
-/// machine may not see the locks: two machines could then settle one order. Allow it only if a
-/// single machine uses the folder. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_journal_on_network(
-    config: *mut sastaotp_config,
-    allow: bool,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        required_mut(config)?.change(|settings| settings.journal_on_network(allow));
-        Ok(())
-    })
-}
-
-/// Frees settings. Clients that were created from them stay usable. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_free(config: *mut sastaotp_config) {
-    free(config);
+    }
+    let location = match config.api_key_location {
+        SASTAOTP_API_KEY_IN_HEADER => ApiKeyLocation::Header,
+        SASTAOTP_API_KEY_IN_BEARER => ApiKeyLocation::Bearer,
+        SASTAOTP_API_KEY_IN_QUERY => ApiKeyLocation::Query,
+        other => return Err(unknown_constant("api_key_location", other.0)),
+    };
+    let durability = match config.durability {
+        SASTAOTP_DURABILITY_POWER => Durability::Power,
+        SASTAOTP_DURABILITY_PROCESS => Durability::Process,
+        other => return Err(unknown_constant("durability", other.0)),
+    };
+    Ok(builder
+        .api_key_location(location)
+        .durability(durability)
+        .journal_on_network(config.journal_on_network.get("journal_on_network")?))
 }

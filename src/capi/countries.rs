@@ -5,8 +5,10 @@ use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{free, read_or};
+use super::boundary::{create, free, optional_text, read_or};
 use super::c_strings::WithCStrings;
+use super::client::{as_client, sastaotp_client};
+use super::error::{sastaotp_error, sastaotp_status};
 use crate::Country;
 use crate::client::Answer;
 
@@ -35,6 +37,27 @@ impl sastaotp_countries {
             answer.map(|countries| Countries { countries: list(countries) }),
         ))
     }
+}
+
+/// Reads the countries and their codes, which are not calling codes: all if `name` is NULL,
+/// otherwise those with this name, ignoring case. There may be none, one or several, each with its
+/// own code and prices. Action getCountries.
+///
+/// Fails with a read error. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_get_countries(
+    client: *const sastaotp_client,
+    name: *const c_char,
+    countries: *mut *mut sastaotp_countries,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(countries, error, || {
+        let client = as_client(client)?;
+        Ok(sastaotp_countries::new(match optional_text(name, "name")? {
+            None => client.countries()?,
+            Some(name) => client.countries_named(name)?,
+        }))
+    })
 }
 
 /// Returns the number of countries. Since 0.1.0.

@@ -3,12 +3,14 @@
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::null;
 
-use super::boundary::{free, millis_u32, read_into, read_or};
+use super::boundary::{free, millis_u32, read_or};
 use super::c_strings::{WithCStrings, c_string};
 use super::intent::sastaotp_intent;
+use super::pointer;
 use crate::{Charge, Error, ErrorKind, Phase, Retry};
 
-/// The outcome of a call: SASTAOTP_OK, or the kind of failure.
+/// The outcome of a call: SASTAOTP_OK, or the kind of failure. SASTAOTP_STATUS_CLASS returns the
+/// class of a status, also of one that is newer than the program.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_status(pub i32);
@@ -16,105 +18,132 @@ pub struct sastaotp_status(pub i32);
 /// The call succeeded.
 pub const SASTAOTP_OK: sastaotp_status = sastaotp_status(0);
 /// An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent. Also
-/// the failure of sastaotp_activation_complete if no code has arrived. It sends at most one poll.
-pub const SASTAOTP_CONFIG: sastaotp_status = sastaotp_status(1);
+/// the failure of sastaotp_activation_complete if no code has arrived, after at most one poll.
+pub const SASTAOTP_ERROR_CONFIG: sastaotp_status = sastaotp_status(101);
 /// The client's budget does not cover the purchase. Nothing was sent.
-pub const SASTAOTP_BUDGET: sastaotp_status = sastaotp_status(2);
+pub const SASTAOTP_ERROR_BUDGET: sastaotp_status = sastaotp_status(102);
+/// The intent was sent before. The message states its outcome; this call sent nothing.
+pub const SASTAOTP_ERROR_ALREADY_SENT: sastaotp_status = sastaotp_status(103);
+/// The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent.
+pub const SASTAOTP_ERROR_JOURNAL: sastaotp_status = sastaotp_status(104);
+/// A cancellation token ended the call.
+pub const SASTAOTP_ERROR_CANCELLED: sastaotp_status = sastaotp_status(105);
 /// The service rejects the API key or the account.
-pub const SASTAOTP_AUTHENTICATION: sastaotp_status = sastaotp_status(3);
+pub const SASTAOTP_ERROR_AUTHENTICATION: sastaotp_status = sastaotp_status(201);
 /// The wallet does not contain enough money.
-pub const SASTAOTP_INSUFFICIENT_BALANCE: sastaotp_status = sastaotp_status(4);
+pub const SASTAOTP_ERROR_INSUFFICIENT_BALANCE: sastaotp_status = sastaotp_status(202);
 /// No number is available.
-pub const SASTAOTP_NO_NUMBERS: sastaotp_status = sastaotp_status(5);
+pub const SASTAOTP_ERROR_NO_NUMBERS: sastaotp_status = sastaotp_status(203);
 /// The price is higher than the request's maximum price.
-pub const SASTAOTP_PRICE_TOO_HIGH: sastaotp_status = sastaotp_status(6);
+pub const SASTAOTP_ERROR_PRICE_TOO_HIGH: sastaotp_status = sastaotp_status(204);
 /// The service is not sold in this country.
-pub const SASTAOTP_SERVICE_UNAVAILABLE: sastaotp_status = sastaotp_status(7);
+pub const SASTAOTP_ERROR_SERVICE_UNAVAILABLE: sastaotp_status = sastaotp_status(205);
 /// The activation does not exist.
-pub const SASTAOTP_NOT_FOUND: sastaotp_status = sastaotp_status(8);
+pub const SASTAOTP_ERROR_NOT_FOUND: sastaotp_status = sastaotp_status(206);
 /// The order has already ended.
-pub const SASTAOTP_ALREADY_FINISHED: sastaotp_status = sastaotp_status(9);
-/// The order is too young to be cancelled; sastaotp_error_retry_after_ms returns how long to wait.
-pub const SASTAOTP_TOO_EARLY: sastaotp_status = sastaotp_status(10);
+pub const SASTAOTP_ERROR_ALREADY_FINISHED: sastaotp_status = sastaotp_status(207);
+/// The order is too young to be cancelled; sastaotp_error_retry writes how long to wait.
+pub const SASTAOTP_ERROR_TOO_EARLY: sastaotp_status = sastaotp_status(208);
 /// The service rejected the request for another reason: see sastaotp_error_code.
-pub const SASTAOTP_REJECTED: sastaotp_status = sastaotp_status(11);
-/// The service or its provider failed.
-pub const SASTAOTP_SERVER: sastaotp_status = sastaotp_status(12);
+pub const SASTAOTP_ERROR_REJECTED: sastaotp_status = sastaotp_status(209);
 /// Too many requests were sent, or the client's own rate limit allows no request before the
 /// timeout.
-pub const SASTAOTP_RATE_LIMITED: sastaotp_status = sastaotp_status(13);
+pub const SASTAOTP_ERROR_RATE_LIMITED: sastaotp_status = sastaotp_status(210);
 /// A firewall in front of the service refused the request.
-pub const SASTAOTP_BLOCKED: sastaotp_status = sastaotp_status(14);
+pub const SASTAOTP_ERROR_BLOCKED: sastaotp_status = sastaotp_status(211);
+/// The service or its provider failed.
+pub const SASTAOTP_ERROR_SERVER: sastaotp_status = sastaotp_status(301);
 /// The reply is incomplete or not in the service's format.
-pub const SASTAOTP_PROTOCOL: sastaotp_status = sastaotp_status(15);
+pub const SASTAOTP_ERROR_PROTOCOL: sastaotp_status = sastaotp_status(302);
 /// The connection failed or was lost.
-pub const SASTAOTP_CONNECTION: sastaotp_status = sastaotp_status(16);
+pub const SASTAOTP_ERROR_CONNECTION: sastaotp_status = sastaotp_status(303);
 /// The server's TLS certificate was rejected.
-pub const SASTAOTP_TLS: sastaotp_status = sastaotp_status(17);
+pub const SASTAOTP_ERROR_TLS: sastaotp_status = sastaotp_status(304);
 /// A step of the call, or the whole call, timed out.
-pub const SASTAOTP_TIMEOUT: sastaotp_status = sastaotp_status(18);
-/// A cancellation token ended the call.
-pub const SASTAOTP_CANCELLED: sastaotp_status = sastaotp_status(19);
+pub const SASTAOTP_ERROR_TIMEOUT: sastaotp_status = sastaotp_status(305);
 /// No code arrived within the timeout. The activation is unchanged, unless the wait's options
 /// cancel it.
-pub const SASTAOTP_WAIT_TIMEOUT: sastaotp_status = sastaotp_status(20);
+pub const SASTAOTP_ERROR_WAIT_TIMEOUT: sastaotp_status = sastaotp_status(401);
 /// The order expired without a code.
-pub const SASTAOTP_EXPIRED: sastaotp_status = sastaotp_status(21);
+pub const SASTAOTP_ERROR_EXPIRED: sastaotp_status = sastaotp_status(402);
 /// The service, or another user of the API key, cancelled the order.
-pub const SASTAOTP_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(22);
+pub const SASTAOTP_ERROR_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(403);
 /// The library has a defect. The operation may have taken effect.
-pub const SASTAOTP_INTERNAL: sastaotp_status = sastaotp_status(23);
-/// The intent was sent before. The message states its outcome; this call sent nothing.
-pub const SASTAOTP_ALREADY_SENT: sastaotp_status = sastaotp_status(24);
-/// The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent.
-pub const SASTAOTP_JOURNAL: sastaotp_status = sastaotp_status(25);
+pub const SASTAOTP_ERROR_INTERNAL: sastaotp_status = sastaotp_status(501);
 
 /// Every status except SASTAOTP_OK, with its Rust kind and its name.
 const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
-    (ErrorKind::Config, SASTAOTP_CONFIG, c"SASTAOTP_CONFIG"),
-    (ErrorKind::Budget, SASTAOTP_BUDGET, c"SASTAOTP_BUDGET"),
-    (ErrorKind::Authentication, SASTAOTP_AUTHENTICATION, c"SASTAOTP_AUTHENTICATION"),
+    (ErrorKind::Config, SASTAOTP_ERROR_CONFIG, c"SASTAOTP_ERROR_CONFIG"),
+    (ErrorKind::Budget, SASTAOTP_ERROR_BUDGET, c"SASTAOTP_ERROR_BUDGET"),
+    (ErrorKind::Authentication, SASTAOTP_ERROR_AUTHENTICATION, c"SASTAOTP_ERROR_AUTHENTICATION"),
     (
         ErrorKind::InsufficientBalance,
-        SASTAOTP_INSUFFICIENT_BALANCE,
-        c"SASTAOTP_INSUFFICIENT_BALANCE",
+        SASTAOTP_ERROR_INSUFFICIENT_BALANCE,
+        c"SASTAOTP_ERROR_INSUFFICIENT_BALANCE",
     ),
-    (ErrorKind::NoNumbers, SASTAOTP_NO_NUMBERS, c"SASTAOTP_NO_NUMBERS"),
-    (ErrorKind::PriceTooHigh, SASTAOTP_PRICE_TOO_HIGH, c"SASTAOTP_PRICE_TOO_HIGH"),
-    (ErrorKind::ServiceUnavailable, SASTAOTP_SERVICE_UNAVAILABLE, c"SASTAOTP_SERVICE_UNAVAILABLE"),
-    (ErrorKind::NotFound, SASTAOTP_NOT_FOUND, c"SASTAOTP_NOT_FOUND"),
-    (ErrorKind::AlreadyFinished, SASTAOTP_ALREADY_FINISHED, c"SASTAOTP_ALREADY_FINISHED"),
-    (ErrorKind::TooEarly, SASTAOTP_TOO_EARLY, c"SASTAOTP_TOO_EARLY"),
-    (ErrorKind::Rejected, SASTAOTP_REJECTED, c"SASTAOTP_REJECTED"),
-    (ErrorKind::Server, SASTAOTP_SERVER, c"SASTAOTP_SERVER"),
-    (ErrorKind::RateLimited, SASTAOTP_RATE_LIMITED, c"SASTAOTP_RATE_LIMITED"),
-    (ErrorKind::Blocked, SASTAOTP_BLOCKED, c"SASTAOTP_BLOCKED"),
-    (ErrorKind::Protocol, SASTAOTP_PROTOCOL, c"SASTAOTP_PROTOCOL"),
-    (ErrorKind::Connection, SASTAOTP_CONNECTION, c"SASTAOTP_CONNECTION"),
-    (ErrorKind::Tls, SASTAOTP_TLS, c"SASTAOTP_TLS"),
-    (ErrorKind::Timeout, SASTAOTP_TIMEOUT, c"SASTAOTP_TIMEOUT"),
-    (ErrorKind::Cancelled, SASTAOTP_CANCELLED, c"SASTAOTP_CANCELLED"),
-    (ErrorKind::WaitTimeout, SASTAOTP_WAIT_TIMEOUT, c"SASTAOTP_WAIT_TIMEOUT"),
-    (ErrorKind::Expired, SASTAOTP_EXPIRED, c"SASTAOTP_EXPIRED"),
+    (ErrorKind::NoNumbers, SASTAOTP_ERROR_NO_NUMBERS, c"SASTAOTP_ERROR_NO_NUMBERS"),
+    (ErrorKind::PriceTooHigh, SASTAOTP_ERROR_PRICE_TOO_HIGH, c"SASTAOTP_ERROR_PRICE_TOO_HIGH"),
+    (
+        ErrorKind::ServiceUnavailable,
+        SASTAOTP_ERROR_SERVICE_UNAVAILABLE,
+        c"SASTAOTP_ERROR_SERVICE_UNAVAILABLE",
+    ),
+    (ErrorKind::NotFound, SASTAOTP_ERROR_NOT_FOUND, c"SASTAOTP_ERROR_NOT_FOUND"),
+    (
+        ErrorKind::AlreadyFinished,
+        SASTAOTP_ERROR_ALREADY_FINISHED,
+        c"SASTAOTP_ERROR_ALREADY_FINISHED",
+    ),
+    (ErrorKind::TooEarly, SASTAOTP_ERROR_TOO_EARLY, c"SASTAOTP_ERROR_TOO_EARLY"),
+    (ErrorKind::Rejected, SASTAOTP_ERROR_REJECTED, c"SASTAOTP_ERROR_REJECTED"),
+    (ErrorKind::Server, SASTAOTP_ERROR_SERVER, c"SASTAOTP_ERROR_SERVER"),
+    (ErrorKind::RateLimited, SASTAOTP_ERROR_RATE_LIMITED, c"SASTAOTP_ERROR_RATE_LIMITED"),
+    (ErrorKind::Blocked, SASTAOTP_ERROR_BLOCKED, c"SASTAOTP_ERROR_BLOCKED"),
+    (ErrorKind::Protocol, SASTAOTP_ERROR_PROTOCOL, c"SASTAOTP_ERROR_PROTOCOL"),
+    (ErrorKind::Connection, SASTAOTP_ERROR_CONNECTION, c"SASTAOTP_ERROR_CONNECTION"),
+    (ErrorKind::Tls, SASTAOTP_ERROR_TLS, c"SASTAOTP_ERROR_TLS"),
+    (ErrorKind::Timeout, SASTAOTP_ERROR_TIMEOUT, c"SASTAOTP_ERROR_TIMEOUT"),
+    (ErrorKind::Cancelled, SASTAOTP_ERROR_CANCELLED, c"SASTAOTP_ERROR_CANCELLED"),
+    (ErrorKind::WaitTimeout, SASTAOTP_ERROR_WAIT_TIMEOUT, c"SASTAOTP_ERROR_WAIT_TIMEOUT"),
+    (ErrorKind::Expired, SASTAOTP_ERROR_EXPIRED, c"SASTAOTP_ERROR_EXPIRED"),
     (
         ErrorKind::ActivationCancelled,
-        SASTAOTP_ACTIVATION_CANCELLED,
-        c"SASTAOTP_ACTIVATION_CANCELLED",
+        SASTAOTP_ERROR_ACTIVATION_CANCELLED,
+        c"SASTAOTP_ERROR_ACTIVATION_CANCELLED",
     ),
-    (ErrorKind::Internal, SASTAOTP_INTERNAL, c"SASTAOTP_INTERNAL"),
-    (ErrorKind::AlreadySent, SASTAOTP_ALREADY_SENT, c"SASTAOTP_ALREADY_SENT"),
-    (ErrorKind::Journal, SASTAOTP_JOURNAL, c"SASTAOTP_JOURNAL"),
+    (ErrorKind::Internal, SASTAOTP_ERROR_INTERNAL, c"SASTAOTP_ERROR_INTERNAL"),
+    (ErrorKind::AlreadySent, SASTAOTP_ERROR_ALREADY_SENT, c"SASTAOTP_ERROR_ALREADY_SENT"),
+    (ErrorKind::Journal, SASTAOTP_ERROR_JOURNAL, c"SASTAOTP_ERROR_JOURNAL"),
 ];
+
+/// The classes of statuses: the first digit of a status.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct sastaotp_status_class(pub i32);
+
+/// Success.
+pub const SASTAOTP_CLASS_OK: sastaotp_status_class = sastaotp_status_class(0);
+/// The caller is the reason: an argument, a setting, a limit, or a cancellation.
+pub const SASTAOTP_CLASS_CALLER: sastaotp_status_class = sastaotp_status_class(1);
+/// The service refused the request.
+pub const SASTAOTP_CLASS_REFUSED: sastaotp_status_class = sastaotp_status_class(2);
+/// No usable reply arrived.
+pub const SASTAOTP_CLASS_TRANSPORT: sastaotp_status_class = sastaotp_status_class(3);
+/// The wait ended without a code.
+pub const SASTAOTP_CLASS_NO_CODE: sastaotp_status_class = sastaotp_status_class(4);
+/// The library has a defect.
+pub const SASTAOTP_CLASS_INTERNAL: sastaotp_status_class = sastaotp_status_class(5);
 
 /// The effect of a failed call on the wallet.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_charge(pub i32);
 
+/// The purchase may have been made. Do not repeat it: reconcile its intent. Also the charge of a
+/// NULL error, which proves nothing.
+pub const SASTAOTP_CHARGE_UNKNOWN: sastaotp_charge = sastaotp_charge(0);
 /// Certainly nothing was charged.
-pub const SASTAOTP_NOT_CHARGED: sastaotp_charge = sastaotp_charge(0);
-/// The purchase may have been made. Do not repeat it: reconcile its intent.
-pub const SASTAOTP_CHARGE_UNKNOWN: sastaotp_charge = sastaotp_charge(1);
+pub const SASTAOTP_NOT_CHARGED: sastaotp_charge = sastaotp_charge(1);
 /// Money was charged.
 pub const SASTAOTP_CHARGED: sastaotp_charge = sastaotp_charge(2);
 
@@ -125,7 +154,7 @@ pub struct sastaotp_retry(pub i32);
 
 /// Not until something else changes.
 pub const SASTAOTP_RETRY_NEVER: sastaotp_retry = sastaotp_retry(0);
-/// After the pause that sastaotp_error_retry_after_ms returns.
+/// After the pause that sastaotp_error_retry writes.
 pub const SASTAOTP_RETRY_AFTER: sastaotp_retry = sastaotp_retry(1);
 /// After sastaotp_client_reconcile has shown whether the purchase was made.
 pub const SASTAOTP_RETRY_AFTER_RECONCILE: sastaotp_retry = sastaotp_retry(2);
@@ -174,11 +203,11 @@ pub(super) fn status_of(kind: ErrorKind) -> sastaotp_status {
     STATUSES
         .iter()
         .find(|(of, _, _)| *of == kind)
-        .map_or(SASTAOTP_INTERNAL, |(_, status, _)| *status)
+        .map_or(SASTAOTP_ERROR_INTERNAL, |(_, status, _)| *status)
 }
 
-/// Returns the name of a status, such as "SASTAOTP_NO_NUMBERS". Returns NULL if the library does
-/// not define the status. The text is static. Since 0.1.0.
+/// Returns the name of a status, such as "SASTAOTP_ERROR_NO_NUMBERS". Returns NULL if the library
+/// does not define the status. The text is static. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn sastaotp_status_name(status: sastaotp_status) -> *const c_char {
     if status == SASTAOTP_OK {
@@ -189,7 +218,7 @@ pub extern "C" fn sastaotp_status_name(status: sastaotp_status) -> *const c_char
 
 /// Returns the kind of failure: the same status that the failed function returned. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_error_kind(error: *const sastaotp_error) -> sastaotp_status {
+pub unsafe extern "C" fn sastaotp_error_status(error: *const sastaotp_error) -> sastaotp_status {
     read_or(error, SASTAOTP_OK, |error| status_of(error.error.kind()))
 }
 
@@ -239,36 +268,32 @@ pub unsafe extern "C" fn sastaotp_error_phase(error: *const sastaotp_error) -> s
 }
 
 /// Returns the effect of the call on the wallet. Check it first after a failed purchase. It is
-/// SASTAOTP_NOT_CHARGED for calls that cost nothing. Since 0.1.0.
+/// SASTAOTP_NOT_CHARGED for calls that cost nothing, and SASTAOTP_CHARGE_UNKNOWN if `error` is
+/// NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_charge(error: *const sastaotp_error) -> sastaotp_charge {
-    read_or(error, SASTAOTP_NOT_CHARGED, |error| match error.error.charge() {
+    read_or(error, SASTAOTP_CHARGE_UNKNOWN, |error| match error.error.charge() {
         Charge::NotCharged => SASTAOTP_NOT_CHARGED,
         Charge::Unknown => SASTAOTP_CHARGE_UNKNOWN,
         Charge::Charged => SASTAOTP_CHARGED,
     })
 }
 
-/// Returns whether the same call may succeed later. Since 0.1.0.
+/// Returns whether the same call may succeed later. If the result is SASTAOTP_RETRY_AFTER, writes
+/// how long to wait before that, in milliseconds, to `*after_ms`, unless `after_ms` is NULL. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_error_retry(error: *const sastaotp_error) -> sastaotp_retry {
+pub unsafe extern "C" fn sastaotp_error_retry(
+    error: *const sastaotp_error,
+    after_ms: *mut u32,
+) -> sastaotp_retry {
     read_or(error, SASTAOTP_RETRY_NEVER, |error| match error.error.retry() {
         Retry::Never => SASTAOTP_RETRY_NEVER,
-        Retry::After(_) => SASTAOTP_RETRY_AFTER,
+        Retry::After(pause) => {
+            pointer::write(after_ms, millis_u32(pause));
+            SASTAOTP_RETRY_AFTER
+        }
         Retry::AfterReconcile => SASTAOTP_RETRY_AFTER_RECONCILE,
-    })
-}
-
-/// Writes how long to wait before the same call may succeed, in milliseconds. Returns false if
-/// sastaotp_error_retry is not SASTAOTP_RETRY_AFTER. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_error_retry_after_ms(
-    error: *const sastaotp_error,
-    millis: *mut u32,
-) -> bool {
-    read_into(error, millis, |error| match error.error.retry() {
-        Retry::After(pause) => Some(millis_u32(pause)),
-        _ => None,
     })
 }
 
@@ -280,10 +305,14 @@ pub unsafe extern "C" fn sastaotp_error_fault(error: *const sastaotp_error) -> *
 }
 
 /// Returns the first 4,096 characters of the reply, verbatim, if the reply is the reason for the
-/// failure. Otherwise returns NULL. Since 0.1.0.
+/// failure. Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_error_raw(error: *const sastaotp_error) -> *const c_char {
-    read_or(error, null(), |error| error.error.c_str_or_null(error.error.raw()))
+pub unsafe extern "C" fn sastaotp_error_raw(
+    error: *const sastaotp_error,
+    length: *mut usize,
+) -> *const c_char {
+    read_or(error, null(), |error| error.error.text(error.error.raw(), length))
 }
 
 /// Returns the intent of the purchase that failed, for sastaotp_client_reconcile. Returns NULL if
@@ -314,19 +343,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_one_status_in_order() {
-        for (index, (kind, status, name)) in STATUSES.iter().enumerate() {
-            assert_eq!(usize::try_from(status.0), Ok(index + 1), "{name:?}");
+    fn every_kind_has_one_status() {
+        let numbers: std::collections::HashSet<i32> =
+            STATUSES.iter().map(|(_, status, _)| status.0).collect();
+        assert_eq!(numbers.len(), STATUSES.len());
+        for (kind, status, name) in STATUSES {
+            assert!((1..=5).contains(&(status.0 / 100)), "{name:?} has a class");
             assert_eq!(status_of(*kind), *status, "{name:?}");
-            // The JSON has `no_numbers` for `SASTAOTP_NO_NUMBERS`.
+            // The JSON has `no_numbers` for `SASTAOTP_ERROR_NO_NUMBERS`.
             let word = crate::protocol::json_output::fields(kind);
             assert_eq!(
                 *name.to_str().unwrap(),
-                format!("SASTAOTP_{}", word.trim_matches('"').to_uppercase())
+                format!("SASTAOTP_ERROR_{}", word.trim_matches('"').to_uppercase())
             );
         }
         // `status_of` returns this status for a kind that is missing in the table.
-        assert_eq!(status_of(ErrorKind::Internal), SASTAOTP_INTERNAL);
+        assert_eq!(status_of(ErrorKind::Internal), SASTAOTP_ERROR_INTERNAL);
         assert_eq!(STATUSES.len(), ErrorKind::Journal as usize + 1, "it is the last kind");
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct ForkGuarded<T> {
 /// if each is the first process of a namespace, as in containers. The count of forks alone is not
 /// enough either: it misses a fork that bypassed the C library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Process {
+pub(super) struct Process {
     id: u32,
     forks: u32,
 }
@@ -46,7 +46,7 @@ fn process_id() -> u32 {
 }
 
 impl Process {
-    fn current() -> Self {
+    pub(super) fn current() -> Self {
         Self { id: process_id(), forks: FORK_COUNT.load(Ordering::Relaxed) }
     }
 

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::ptr::{null, null_mut};
 
-use super::boundary::{Object, create, free, read_into, read_or, required_text, unix_millis};
+use super::boundary::{Object, create, free, read_into, read_or, required_text};
 use super::c_strings::{WithCStrings, c_string};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::pointer;
@@ -33,7 +33,7 @@ impl sastaotp_intent {
 
 /// Reads a saved intent: the text that sastaotp_intent_json returned.
 ///
-/// Fails with SASTAOTP_CONFIG if the text is not an intent. Since 0.1.0.
+/// Fails with SASTAOTP_ERROR_CONFIG if the text is not an intent. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_from_json(
     json: *const c_char,
@@ -72,13 +72,6 @@ pub unsafe extern "C" fn sastaotp_intent_operator(intent: *const sastaotp_intent
     read_or(intent, null(), |intent| intent.intent.c_str_or_null(intent.intent.operator()))
 }
 
-/// Returns the id of the activation whose number the purchase buys again. Returns NULL for other
-/// purchases. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_intent_reget_of(intent: *const sastaotp_intent) -> *const c_char {
-    read_or(intent, null(), |intent| intent.intent.c_str_or_null(intent.intent.reget_of()))
-}
-
 /// Writes the maximum price, in micro-rupees. Returns false if the request accepts any price, or
 /// the maximum is unknown. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -87,22 +80,6 @@ pub unsafe extern "C" fn sastaotp_intent_max_price(
     micros: *mut i64,
 ) -> bool {
     read_into(intent, micros, |intent| intent.intent.max_price().map(Amount::micros))
-}
-
-/// Writes the highest order id before the purchase: the order of the purchase has a higher id.
-/// Returns false if no order id was known. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_intent_watermark(
-    intent: *const sastaotp_intent,
-    order_id: *mut u64,
-) -> bool {
-    read_into(intent, order_id, |intent| intent.intent.watermark())
-}
-
-/// Returns when the intent was created, in milliseconds since 1970. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_intent_started_at_ms(intent: *const sastaotp_intent) -> i64 {
-    read_or(intent, 0, |intent| unix_millis(intent.intent.started_at()))
 }
 
 /// Copies an intent, to keep it after the error or list that contains it is freed. The caller owns

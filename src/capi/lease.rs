@@ -1,15 +1,14 @@
-//! A number whose order is settled when its lease ends, and the settled leases of ended processes.
+//! A number whose order is settled when its lease ends.
 
-use std::ffi::c_char;
 use std::ptr::null;
 
-use super::activation::{sastaotp_activation, sastaotp_on_too_early, sastaotp_settlement};
+use super::activation::{sastaotp_activation, sastaotp_on_too_early};
 use super::boundary::{Object, create, free, read_or, required_mut};
-use super::c_strings::WithCStrings;
+use super::client::{as_client, sastaotp_client};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
-use super::unclaimed::sastaotp_unclaimed;
-use crate::client::{SettledLease, SettledLeases};
+use super::number_request::{number_request, sastaotp_number_request};
+use super::settlement::sastaotp_settlement;
 use crate::{Error, Lease, Result};
 
 /// A number whose order is settled when the lease ends: completed if a code arrived, otherwise
@@ -19,20 +18,6 @@ pub struct sastaotp_lease {
     /// copy must not cancel the order.
     lease: ForkGuarded<Option<Lease>>,
     activation: sastaotp_activation,
-}
-
-/// The leases of ended processes that sastaotp_client_settle_leftover_leases settled, or tried to.
-/// Immutable.
-pub struct sastaotp_settled_leases {
-    leases: WithCStrings<SettledLeases>,
-    entries: Vec<Entry>,
-}
-
-/// The objects of a settled lease.
-struct Entry {
-    unclaimed: sastaotp_unclaimed,
-    settlement: Option<sastaotp_settlement>,
-    error: Option<sastaotp_error>,
 }
 
 impl Object for sastaotp_lease {
@@ -57,6 +42,26 @@ impl sastaotp_lease {
     }
 }
 
+/// Buys a number and returns a lease, which settles the order when it ends. Action getNumber. COSTS
+/// MONEY.
+///
+/// Fails with a purchase error. sastaotp_lease_free settles the order and frees `*lease`. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_lease(
+    client: *const sastaotp_client,
+    request: *const sastaotp_number_request,
+    lease: *mut *mut sastaotp_lease,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(lease, error, || {
+        let (client, request) = (as_client(client)?, number_request(request)?);
+        client
+            .intent(request)?
+            .carry_out(|intent| Ok(sastaotp_lease::new(client.buy_lease(intent)?)))
+    })
+}
+
 /// Returns the leased number. The activation belongs to the lease: it becomes invalid when the
 /// lease is freed. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -69,8 +74,11 @@ pub unsafe extern "C" fn sastaotp_lease_activation(
 /// Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
 /// sastaotp_client_unclaimed lists the number. Free the lease afterwards.
 ///
-/// Fails as sastaotp_activation_settle does, and with SASTAOTP_CONFIG if the lease has already
-/// ended. One thread at a time. Since 0.1.0.
+/// A token that was triggered before does not prevent it: then the order is settled as
+/// sastaotp_lease_free does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
+///
+/// Fails as sastaotp_activation_settle does, and with SASTAOTP_ERROR_CONFIG if the lease has
+/// already ended. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_lease_close(
     lease: *mut sastaotp_lease,
@@ -87,7 +95,8 @@ pub unsafe extern "C" fn sastaotp_lease_close(
 /// Ends the lease and leaves the order unchanged. The number is kept: see sastaotp_activation_keep.
 /// Free the lease afterwards.
 ///
-/// Fails with SASTAOTP_CONFIG if the lease has already ended. One thread at a time. Since 0.1.0.
+/// Fails with SASTAOTP_ERROR_CONFIG if the lease has already ended. One thread at a time. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_lease_keep(
     lease: *mut sastaotp_lease,
@@ -103,85 +112,4 @@ pub unsafe extern "C" fn sastaotp_lease_keep(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_lease_free(lease: *mut sastaotp_lease) {
     free(lease);
-}
-
-impl sastaotp_settled_leases {
-    pub(super) fn new(leases: Vec<SettledLease>) -> Self {
-        Self {
-            entries: leases.iter().map(Entry::new).collect(),
-            leases: WithCStrings::new(SettledLeases { leases }),
-        }
-    }
-}
-
-impl Entry {
-    fn new(lease: &SettledLease) -> Self {
-        let result = &lease.result;
-        Self {
-            unclaimed: sastaotp_unclaimed::new(lease.unclaimed.clone()),
-            settlement: result.clone().ok().map(sastaotp_settlement::new),
-            error: result.clone().err().map(sastaotp_error::new),
-        }
-    }
-}
-
-/// Returns the number of leases. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settled_leases_count(
-    leases: *const sastaotp_settled_leases,
-) -> usize {
-    read_or(leases, 0, |leases| leases.entries.len())
-}
-
-/// Returns the purchase of a lease, as it was listed before. Returns NULL if the index is out of
-/// range. The purchase belongs to `leases`. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settled_leases_unclaimed(
-    leases: *const sastaotp_settled_leases,
-    index: usize,
-) -> *const sastaotp_unclaimed {
-    read_or(leases, null(), |leases| {
-        leases.entries.get(index).map_or(null(), |entry| &raw const entry.unclaimed)
-    })
-}
-
-/// Returns the settlement of a lease. Returns NULL if the lease could not be settled, or the index
-/// is out of range. The settlement belongs to `leases`. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settled_leases_settlement(
-    leases: *const sastaotp_settled_leases,
-    index: usize,
-) -> *const sastaotp_settlement {
-    read_or(leases, null(), |leases| {
-        let settlement = leases.entries.get(index).and_then(|entry| entry.settlement.as_ref());
-        settlement.map_or(null(), std::ptr::from_ref)
-    })
-}
-
-/// Returns the reason why a lease could not be settled. Returns NULL if it was settled, or the
-/// index is out of range. The error belongs to `leases`. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settled_leases_error(
-    leases: *const sastaotp_settled_leases,
-    index: usize,
-) -> *const sastaotp_error {
-    read_or(leases, null(), |leases| {
-        let error = leases.entries.get(index).and_then(|entry| entry.error.as_ref());
-        error.map_or(null(), std::ptr::from_ref)
-    })
-}
-
-/// Returns the leases as a JSON object with the member `leases`. Each of its entries has unclaimed,
-/// settlement and error; the one of the last two that does not apply is null. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settled_leases_json(
-    leases: *const sastaotp_settled_leases,
-) -> *const c_char {
-    read_or(leases, null(), |leases| leases.leases.json())
-}
-
-/// Frees the leases and their parts. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settled_leases_free(leases: *mut sastaotp_settled_leases) {
-    free(leases);
 }

@@ -6,14 +6,16 @@ use std::ptr::null;
 use serde::Serialize;
 
 use super::boundary::{
-    Object, call, clear_result, free, read_into, read_or, required_mut, unix_millis,
+    Object, call, clear_result, create, free, optional_text, read_into, read_or, required_mut,
+    unix_millis,
 };
 use super::c_strings::WithCStrings;
+use super::client::{as_client, sastaotp_client};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
 use super::pointer;
 use crate::protocol::json_output;
-use crate::{Amount, Order, OrderPage, OrderStatus, Orders};
+use crate::{Amount, Order, OrderPage, OrderQuery, OrderStatus, Orders};
 
 /// A page of the order history, newest first. Immutable.
 pub struct sastaotp_orders(WithCStrings<Page>);
@@ -65,6 +67,48 @@ impl sastaotp_order_iterator {
     }
 }
 
+/// Reads one page of the order history, newest first. `limit` is the number of orders per page, 1
+/// to 100; `page` starts at 1. Returns the orders with `status` ("pending", "completed",
+/// "cancelled", "expired"), or all if `status` is NULL. Action getOrders.
+///
+/// Fails with a read error. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_get_orders(
+    client: *const sastaotp_client,
+    limit: u32,
+    page: u32,
+    status: *const c_char,
+    orders: *mut *mut sastaotp_orders,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(orders, error, || {
+        let query = OrderQuery {
+            limit,
+            page,
+            status: optional_text(status, "status")?.map(OrderStatus::read),
+        };
+        Ok(sastaotp_orders::new(as_client(client)?.get_orders(&query)?))
+    })
+}
+
+/// Creates an iterator over the order history, newest first: over the orders with `status`, or over
+/// all if `status` is NULL. Sends nothing.
+///
+/// Free `*iterator` with sastaotp_order_iterator_free. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_orders(
+    client: *const sastaotp_client,
+    status: *const c_char,
+    iterator: *mut *mut sastaotp_order_iterator,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(iterator, error, || {
+        let status = optional_text(status, "status")?.map(OrderStatus::read);
+        let orders = as_client(client)?.orders(OrderQuery { status, ..OrderQuery::default() });
+        Ok(sastaotp_order_iterator::new(orders))
+    })
+}
+
 /// Returns the number of orders on the page. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_count(orders: *const sastaotp_orders) -> usize {
@@ -91,9 +135,22 @@ pub unsafe extern "C" fn sastaotp_orders_total(
     read_into(orders, count, |orders| orders.0.total)
 }
 
+/// Returns the activation id of an order that a proxy may have bought again by repeating a request,
+/// or NULL after the last one: such an order resembles a purchase of this client, and no purchase
+/// explains it. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_orders_extra_order(
+    orders: *const sastaotp_orders,
+    index: usize,
+) -> *const c_char {
+    read_or(orders, null(), |orders| {
+        orders.0.c_str_or_null(orders.0.extra_orders.get(index).map(String::as_str))
+    })
+}
+
 /// Returns the page as a JSON object with the keys `orders` (each as in sastaotp_order_json),
-/// `total` (the number of orders on all pages), `extra_orders` (the activation ids of the orders
-/// that a proxy may have bought again by repeating a request) and `raw` (the reply). Since 0.1.0.
+/// `total` (the number of orders on all pages), `extra_orders` (as
+/// sastaotp_orders_extra_order returns them) and `raw` (the reply). Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_json(orders: *const sastaotp_orders) -> *const c_char {
     read_or(orders, null(), |orders| orders.0.json())
@@ -155,15 +212,6 @@ pub unsafe extern "C" fn sastaotp_order_status(order: *const sastaotp_order) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_code(order: *const sastaotp_order) -> *const c_char {
     read_or(order, null(), |order| order.0.c_str_or_null(order.0.code.as_deref()))
-}
-
-/// Returns the service's text for the time of the purchase; its time zone is unknown. Returns NULL
-/// if the reply has none. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_order_created_text(
-    order: *const sastaotp_order,
-) -> *const c_char {
-    read_or(order, null(), |order| order.0.c_str_or_null(order.0.created_text.as_deref()))
 }
 
 /// Writes the time of the purchase, in milliseconds since 1970. Returns false if the service does

@@ -5,7 +5,7 @@
 //! `c_str` and `bytes` borrow from the caller for one call, and `write` and `write_c_string` fill
 //! memory that the caller owns.
 //!
-//! The functions are unsafe for one reason, which `header_intro.h` makes the caller's duty: a
+//! The functions are unsafe for one reason, which `header/intro.h` makes the caller's duty: a
 //! pointer that is not NULL either comes from this library and has not been freed or, for text and
 //! places for results, points to memory that the caller may read or write.
 
@@ -33,6 +33,25 @@ pub(super) unsafe fn c_str<'a>(pointer: *const c_char) -> Option<&'a CStr> {
 pub(super) unsafe fn bytes<'a>(pointer: *const u8, length: usize) -> Option<&'a [u8]> {
     // SAFETY: not NULL, so `length` bytes of the caller.
     (!pointer.is_null()).then(|| unsafe { std::slice::from_raw_parts(pointer, length) })
+}
+
+/// Reads the member `size` at the start of a caller's struct; `None` for NULL.
+pub(super) unsafe fn size_member<T>(argument: *const T) -> Option<usize> {
+    // SAFETY: not NULL, so the caller's struct, which begins with its size.
+    (!argument.is_null()).then(|| unsafe { argument.cast::<usize>().read() })
+}
+
+/// Copies the first `size` bytes of a caller's struct over a value, for which any bytes are valid.
+pub(super) unsafe fn copy_start<T: Copy>(argument: *const T, size: usize, value: &mut T) {
+    let size = size.min(size_of::<T>());
+    // SAFETY: the caller's struct has that many bytes, and so has the value.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            argument.cast::<u8>(),
+            std::ptr::from_mut(value).cast(),
+            size,
+        );
+    }
 }
 
 /// Writes a value to the caller's place; returns `false` for NULL. Never reads or drops the place's

@@ -5,8 +5,10 @@ use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{free, read_into, read_or, required_text};
+use super::boundary::{create, free, optional_text, read_into, read_or, required_text};
 use super::c_strings::WithCStrings;
+use super::client::{as_client, sastaotp_client};
+use super::error::{sastaotp_error, sastaotp_status};
 use crate::client::Answer;
 use crate::{Amount, Price, Prices};
 
@@ -26,6 +28,25 @@ impl sastaotp_prices {
     fn at(&self, index: usize) -> Option<Price<'_>> {
         self.0.prices.at(index)
     }
+}
+
+/// Reads the prices of one service, of one country, or of both. If `service` and `country` are
+/// NULL, reads all prices, which are 2.6 MB. Action getPrices.
+///
+/// Fails with a read error. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_get_prices(
+    client: *const sastaotp_client,
+    service: *const c_char,
+    country: *const c_char,
+    prices: *mut *mut sastaotp_prices,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(prices, error, || {
+        let (service, country) =
+            (optional_text(service, "service")?, optional_text(country, "country")?);
+        Ok(sastaotp_prices::new(as_client(client)?.prices(service, country)?))
+    })
 }
 
 /// Returns the number of entries: about 80,000 if unfiltered. Since 0.1.0.

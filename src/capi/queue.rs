@@ -1,23 +1,104 @@
-//! Many operations at once, for event loops and the bindings: JSON in, JSON out.
+//! Many operations at once, for event loops and the bindings.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{c_char, c_void};
 use std::os::fd::AsRawFd;
-use std::ptr::null;
 
+use super::activation::sastaotp_on_too_early;
 use super::boundary::{
     Object, call, clear_result, create, duration, free, null_argument, read_or, required,
     required_text,
 };
-use super::c_strings::c_string;
 use super::client::{as_client, sastaotp_client};
-use super::error::{SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of};
+use super::completion::sastaotp_completion;
+use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
+use super::intent::sastaotp_intent;
+use super::number_request::{number_request, sastaotp_number_request};
 use super::pointer;
 use super::unclaimed::sastaotp_unclaimed_list;
-use crate::{Completion, Error, Operation, Queue, Result, Ticket};
+use super::wait_options::{copied_options, sastaotp_wait_options};
+use crate::{Error, Operation, Queue, Result, Ticket};
 
-/// Runs operations in the background, on a pool of workers that grows and shrinks. Any number of
-/// threads may use it at once.
+/// Runs operations in the background, on a pool of workers that grows and shrinks: thousands of
+/// waits in one thread, or calls that block no event loop. Any number of threads may use it at
+/// once.
+///
+/// Submit an operation with a pointer of your own. When sastaotp_queue_fd is readable, take the
+/// completions: each returns the pointer and a typed result. Between two polls a wait occupies no
+/// worker.
+///
+/// The queue holds each number that it bought until its order is settled, so its operations need
+/// only the id: sastaotp_activation_id of sastaotp_completion_activation. When the queue is freed,
+/// sastaotp_client_unclaimed lists the numbers that are open.
+pub struct sastaotp_queue(ForkGuarded<Queue>);
+
+impl Object for sastaotp_queue {
+    const NAME: &'static str = "queue";
+}
+
+/// Borrows the queue of an argument; fails in another process than the one that created it.
+unsafe fn as_queue<'a>(argument: *const sastaotp_queue) -> Result<&'a Queue> {
+    required(argument)?.0.required::<sastaotp_queue>()
+}
+
+/// Creates a queue on a client. Starts no thread yet.
+///
+/// `workers` is the largest number of workers for purchases, and as many for the other operations,
+/// so that slow purchases delay no poll: 1 to 512, or 0 for 64. Each worker makes one request at a
+/// time. If there are too few, the interval between the polls of one wait grows to the number of
+/// waits times the duration of a reply, divided by the workers. A purchase that waits for a worker
+/// loses none of its time, unless the settings of the client state a timeout: then its ticket
+/// completes within the timeout, and a purchase whose reply would be too late is not sent.
+///
+/// A cancellation token of the client does not affect the queue: cancel its tickets instead. Fails
+/// with SASTAOTP_ERROR_CONFIG if `workers` is out of range, and with SASTAOTP_ERROR_CONNECTION if
+/// the process has no file descriptor left. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_new(
+    client: *const sastaotp_client,
+    workers: u32,
+    queue: *mut *mut sastaotp_queue,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(queue, error, || {
+        let client = as_client(client)?;
+        let queue = match workers as usize {
+            0 => Queue::new(client)?,
+            workers @ 1..=Queue::MAX_WORKERS => Queue::with_workers(client, workers)?,
+            _ => {
+                let reason = format!("{workers} workers is out of range: use 1 to 512, or 0");
+                return Err(Error::config("creating a queue", reason));
+            }
+        };
+        Ok(sastaotp_queue(ForkGuarded::new(queue)))
+    })
+}
+
+/// Starts an operation and writes its ticket to `*ticket`, unless `ticket` is NULL.
+unsafe fn submit(
+    queue: *const sastaotp_queue,
+    operation: impl FnOnce() -> Result<Operation>,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        pointer::write(ticket, 0);
+        let begun = as_queue(queue)?.submit_with_user(operation()?, user as usize)?;
+        pointer::write(ticket, begun.number());
+        Ok(())
+    })
+}
+
+/// Starts an operation in JSON, for the operations without a function of their own and for other
+/// languages. Returns immediately.
+///
+/// This and the other submits return `user` with the completion, by sastaotp_completion_user. They
+/// write the ticket to `*ticket`, for sastaotp_queue_cancel and sastaotp_queue_join, unless
+/// `ticket` is NULL. The completion may be taken by another thread before the submit returns.
+///
+/// Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if the operation is not valid.
+/// If the operation itself fails, its completion contains the error.
 ///
 /// An operation is a JSON object with a name, `op`, and arguments, such as
 /// {"op":"get_number","service":"tg","country":"22","max_price":"80"} or
@@ -41,106 +122,147 @@ use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 ///
 /// The result of an operation is the "_json" of its function's result. For get_number, lease, buy
 /// and reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
-/// wait_for_code.
-pub struct sastaotp_queue(ForkGuarded<Queue>);
-
-impl Object for sastaotp_queue {
-    const NAME: &'static str = "queue";
-}
-
-/// A finished operation. Immutable.
-pub struct sastaotp_completion {
-    ticket: u64,
-    outcome: std::result::Result<CString, sastaotp_error>,
-    status: sastaotp_status,
-}
-
-impl sastaotp_completion {
-    fn new(completion: Completion) -> Self {
-        let Completion { ticket, result } = completion;
-        let status = result.as_ref().err().map_or(SASTAOTP_OK, |error| status_of(error.kind()));
-        Self {
-            ticket: ticket.number(),
-            outcome: result.map(c_string).map_err(sastaotp_error::new),
-            status,
-        }
-    }
-}
-
-/// Borrows the queue of an argument; fails in another process than the one that created it.
-unsafe fn as_queue<'a>(argument: *const sastaotp_queue) -> Result<&'a Queue> {
-    required(argument)?.0.required::<sastaotp_queue>()
-}
-
-/// Creates a queue on a client with at most 64 workers for purchases and 64 for the other
-/// operations, so that slow purchases delay no poll. Each worker makes one request at a time.
-/// Starts no thread yet. A cancellation token of the client does not affect the queue: cancel its
-/// tickets instead.
-///
-/// Fails with SASTAOTP_CONNECTION if the process has no file descriptor left. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_queue_new(
-    client: *const sastaotp_client,
-    queue: *mut *mut sastaotp_queue,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    create(queue, error, || {
-        Queue::new(as_client(client)?).map(|queue| sastaotp_queue(ForkGuarded::new(queue)))
-    })
-}
-
-/// Creates a queue with at most `workers` workers for purchases and as many for the other
-/// operations, 1 to 512. If there are too few, the interval between the polls of one wait grows to
-/// the number of waits times the duration of a reply, divided by the workers. A purchase that waits
-/// for a worker loses none of its time, unless the settings of the client state a timeout: then its
-/// ticket completes within the timeout, and a purchase whose reply would be too late is not sent.
-///
-/// Fails as sastaotp_queue_new does, and with SASTAOTP_CONFIG if `workers` is out of range. Since
-/// 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_queue_new_with_workers(
-    client: *const sastaotp_client,
-    workers: u32,
-    queue: *mut *mut sastaotp_queue,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    create(queue, error, || {
-        let workers = workers as usize;
-        if !(1..=Queue::MAX_WORKERS).contains(&workers) {
-            return Err(Error::config(
-                "creating a queue",
-                format!("{workers} workers is out of range: use 1 to 512"),
-            ));
-        }
-        let queue = Queue::with_workers(as_client(client)?, workers)?;
-        Ok(sastaotp_queue(ForkGuarded::new(queue)))
-    })
-}
-
-/// Starts an operation, writes its ticket to `*ticket` and returns immediately.
-///
-/// Fails with SASTAOTP_CONFIG, and starts nothing, if the text is not a valid operation. If the
-/// operation itself fails, its completion contains the error. Since 0.1.0.
+/// wait_for_code. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_submit(
     queue: *const sastaotp_queue,
     operation: *const c_char,
+    user: *mut c_void,
     ticket: *mut u64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    call(error, || {
-        // Starts nothing without a place for the ticket: the caller could not find the completion.
-        if !pointer::write(ticket, 0) {
-            return Err(null_argument("ticket"));
-        }
-        let operation = Operation::from_json(required_text(operation, "operation")?)?;
-        pointer::write(ticket, as_queue(queue)?.submit(operation)?.number());
-        Ok(())
-    })
+    let read = || Operation::from_json(required_text(operation, "operation")?);
+    submit(queue, read, user, ticket, error)
 }
 
-/// Cancels a ticket immediately: its completion is SASTAOTP_CANCELLED. Returns whether the ticket
-/// was open. Returns false if `queue` is NULL or belongs to the parent process.
+/// Starts sastaotp_client_get_number, which COSTS MONEY: sastaotp_completion_activation returns the
+/// number. The request is copied. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_get_number(
+    queue: *const sastaotp_queue,
+    request: *const sastaotp_number_request,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    submit(queue, || Ok(Operation::GetNumber(number_request(request)?)), user, ticket, error)
+}
+
+/// Starts sastaotp_client_buy, which COSTS MONEY: sastaotp_completion_activation returns the
+/// number. The intent is copied. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_buy(
+    queue: *const sastaotp_queue,
+    intent: *const sastaotp_intent,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    submit(
+        queue,
+        || Ok(Operation::Buy { intent: required(intent)?.intent().clone() }),
+        user,
+        ticket,
+        error,
+    )
+}
+
+/// Starts sastaotp_activation_wait_for_code on an activation: sastaotp_completion_sms returns the
+/// message. `options` may be NULL. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_wait_for_code(
+    queue: *const sastaotp_queue,
+    id: *const c_char,
+    timeout_ms: u32,
+    options: *const sastaotp_wait_options,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    submit(
+        queue,
+        || {
+            let options = copied_options(options)?;
+            Ok(Operation::WaitForCode {
+                id: required_text(id, "id")?.to_owned(),
+                timeout_ms: timeout_ms.into(),
+                interval_ms: (options.interval_ms != 0).then(|| options.interval_ms.into()),
+                accept_same_code: options.accept_same_code.get("accept_same_code")?,
+                cancel_on_timeout: options.cancel_on_timeout.get("cancel_on_timeout")?,
+            })
+        },
+        user,
+        ticket,
+        error,
+    )
+}
+
+/// Starts sastaotp_activation_request_next_code on an activation. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_request_next_code(
+    queue: *const sastaotp_queue,
+    id: *const c_char,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    submit(
+        queue,
+        || Ok(Operation::RequestNextCode { id: required_text(id, "id")?.to_owned() }),
+        user,
+        ticket,
+        error,
+    )
+}
+
+/// Starts sastaotp_activation_settle on an activation: sastaotp_completion_settlement returns the
+/// result. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_settle(
+    queue: *const sastaotp_queue,
+    id: *const c_char,
+    on_too_early: sastaotp_on_too_early,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    submit(
+        queue,
+        || {
+            let (id, on_too_early) = (required_text(id, "id")?.to_owned(), on_too_early.read()?);
+            Ok(Operation::Settle { id, on_too_early })
+        },
+        user,
+        ticket,
+        error,
+    )
+}
+
+/// Starts sastaotp_client_reconcile: sastaotp_completion_reconciliation returns the candidates. The
+/// intent is copied. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_reconcile(
+    queue: *const sastaotp_queue,
+    intent: *const sastaotp_intent,
+    timeout_ms: u32,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    submit(
+        queue,
+        || {
+            let intent = required(intent)?.intent().clone();
+            Ok(Operation::Reconcile { intent, timeout_ms: Some(timeout_ms.into()) })
+        },
+        user,
+        ticket,
+        error,
+    )
+}
+
+/// Cancels a ticket immediately: its completion is SASTAOTP_ERROR_CANCELLED. Returns whether the
+/// ticket was open. Returns false if `queue` is NULL or belongs to the parent process.
 ///
 /// Cancelling a wait does not change the order. A purchase that was already sent continues until
 /// its reply: its completion has SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists the
@@ -190,8 +312,8 @@ pub unsafe extern "C" fn sastaotp_queue_take(
 /// Waits at most `timeout_ms` milliseconds for the completion of one ticket. If the operation has
 /// not finished by then, writes NULL to `*completion` and returns SASTAOTP_OK.
 ///
-/// Fails with SASTAOTP_CONFIG if the ticket is not from this queue, or its completion was already
-/// returned. Free `*completion` with sastaotp_completion_free. Since 0.1.0.
+/// Fails with SASTAOTP_ERROR_CONFIG if the ticket is not from this queue, or its completion was
+/// already returned. Free `*completion` with sastaotp_completion_free. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_join(
     queue: *const sastaotp_queue,
@@ -211,13 +333,13 @@ pub unsafe extern "C" fn sastaotp_queue_join(
     })
 }
 
-/// Returns a file descriptor for poll, epoll and event loops. It is readable exactly while there is
-/// a completion to take. Do not read from it or close it. It is valid until sastaotp_queue_free:
-/// remove it from the event loop first. Returns -1 if `queue` is NULL or belongs to the parent
-/// process. Since 0.1.0.
+/// Returns a file descriptor (a SOCKET on Windows) for poll, epoll and event loops. It is readable
+/// exactly while there is a completion to take. Do not read from it or close it. It is valid until
+/// sastaotp_queue_free: remove it from the event loop first. Returns -1 if `queue` is NULL or
+/// belongs to the parent process. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_queue_fd(queue: *const sastaotp_queue) -> i32 {
-    read_or(queue, -1, |queue| queue.0.get().map_or(-1, |queue| queue.fd().as_raw_fd()))
+pub unsafe extern "C" fn sastaotp_queue_fd(queue: *const sastaotp_queue) -> isize {
+    read_or(queue, -1, |queue| queue.0.get().map_or(-1, |queue| queue.fd().as_raw_fd() as isize))
 }
 
 /// Returns the number of open tickets: submitted and not finished. If it is 0, there may still be
@@ -232,7 +354,8 @@ pub unsafe extern "C" fn sastaotp_queue_open_count(queue: *const sastaotp_queue)
 /// sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
 /// every entry: after the process has ended, no other record of it exists.
 ///
-/// 10,000 is a good value for `timeout_ms`. Free the queue afterwards, and `*list` with
+/// Within the same time, joins the threads that the queue and its purchases started. 10,000 is a
+/// good value for `timeout_ms`. Free the queue afterwards, and `*list` with
 /// sastaotp_unclaimed_list_free. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_close(
@@ -253,45 +376,4 @@ pub unsafe extern "C" fn sastaotp_queue_close(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_free(queue: *mut sastaotp_queue) {
     free(queue);
-}
-
-/// Returns the ticket. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_completion_ticket(completion: *const sastaotp_completion) -> u64 {
-    read_or(completion, 0, |completion| completion.ticket)
-}
-
-/// Returns SASTAOTP_OK, or the kind of failure of the operation. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_completion_status(
-    completion: *const sastaotp_completion,
-) -> sastaotp_status {
-    read_or(completion, SASTAOTP_OK, |completion| completion.status)
-}
-
-/// Returns the result of the operation as JSON. Returns NULL if the operation failed. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_completion_json(
-    completion: *const sastaotp_completion,
-) -> *const c_char {
-    read_or(completion, null(), |completion| {
-        completion.outcome.as_ref().map_or(null(), |json| json.as_ptr())
-    })
-}
-
-/// Returns the reason why the operation failed. Returns NULL if it succeeded. The error belongs to
-/// the completion. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_completion_error(
-    completion: *const sastaotp_completion,
-) -> *const sastaotp_error {
-    read_or(completion, null(), |completion| {
-        completion.outcome.as_ref().map_or_else(std::ptr::from_ref, |_| null())
-    })
-}
-
-/// Frees a completion. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_completion_free(completion: *mut sastaotp_completion) {
-    free(completion);
 }

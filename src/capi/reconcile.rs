@@ -1,12 +1,15 @@
-//! The search for a purchase in the order history.
+//! The search for a purchase in the order history, and the caller's answer whether it was made.
 
 use std::ffi::c_char;
 use std::ptr::null;
 
-use super::boundary::{free, read_or};
+use super::boundary::{call, create, duration, free, read_or, required, required_text};
 use super::c_strings::WithCStrings;
+use super::client::{as_client, sastaotp_client};
+use super::error::{sastaotp_error, sastaotp_status};
+use super::intent::sastaotp_intent;
 use super::orders::sastaotp_order;
-use crate::{Candidate, Reconciliation};
+use crate::{Candidate, Reconciliation, Resolution};
 
 /// The orders of the history that may be a purchase whose reply was lost. Immutable.
 pub struct sastaotp_reconciliation {
@@ -20,9 +23,47 @@ impl sastaotp_reconciliation {
         Self { orders: sastaotp_order::list(orders), found: WithCStrings::new(found) }
     }
 
+    pub(super) fn json(&self) -> *const c_char {
+        self.found.json()
+    }
+
     fn candidate(&self, index: usize) -> Option<&Candidate> {
         self.found.candidates.get(index)
     }
+}
+
+/// Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
+/// milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
+///
+/// Returns earlier only if the evidence proves that an order is the purchase, or if the search is
+/// complete. Otherwise looks until the time is over: the history can lag, and another program's
+/// order can look the same. If the search is not complete then, the purchase stays unknown and
+/// listed, and the next call continues.
+///
+/// An order that another purchase of this API key bought is not a candidate. To claim a candidate,
+/// pass its activation id to sastaotp_client_activation. If there are several, call
+/// sastaotp_client_resolve_made first; let a person decide if several are likely, or none is.
+///
+/// The claim of the only candidate resolves the purchase, unless the search ended less than 60
+/// seconds after the reply was lost and was not complete. Then the maximum stays reserved, and a
+/// refund of that order makes the purchase unknown again: call sastaotp_client_resolve_made as well
+/// if you know that the order is yours.
+///
+/// Fails with a read error. If it fails, the purchase stays unknown: sastaotp_error_charge is
+/// SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_reconcile(
+    client: *const sastaotp_client,
+    intent: *const sastaotp_intent,
+    timeout_ms: u32,
+    reconciliation: *mut *mut sastaotp_reconciliation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(reconciliation, error, || {
+        let intent = required(intent)?.intent();
+        let found = as_client(client)?.reconcile_within(intent, duration(timeout_ms))?;
+        Ok(sastaotp_reconciliation::new(found))
+    })
 }
 
 /// Returns the number of candidates: orders that may be the purchase. There may be several if
@@ -60,20 +101,8 @@ pub unsafe extern "C" fn sastaotp_reconciliation_is_ours(
     })
 }
 
-/// Returns the number of facts for and against the candidate at an index. Returns 0 if the index is
-/// out of range. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_reconciliation_evidence_count(
-    reconciliation: *const sastaotp_reconciliation,
-    index: usize,
-) -> usize {
-    read_or(reconciliation, 0, |reconciliation| {
-        reconciliation.candidate(index).map_or(0, |candidate| candidate.evidence.len())
-    })
-}
-
-/// Returns one fact for or against the candidate at an index, such as its age or its price.
-/// `position` starts at 0. Returns NULL if one of them is out of range. Since 0.1.0.
+/// Returns one fact for or against the candidate at an index, such as its age or its price, or NULL
+/// after the last one. `position` starts at 0. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_evidence(
     reconciliation: *const sastaotp_reconciliation,
@@ -114,7 +143,7 @@ pub unsafe extern "C" fn sastaotp_reconciliation_reason(
 pub unsafe extern "C" fn sastaotp_reconciliation_json(
     reconciliation: *const sastaotp_reconciliation,
 ) -> *const c_char {
-    read_or(reconciliation, null(), |reconciliation| reconciliation.found.json())
+    read_or(reconciliation, null(), sastaotp_reconciliation::json)
 }
 
 /// Frees a reconciliation and its orders. Since 0.1.0.
@@ -123,4 +152,48 @@ pub unsafe extern "C" fn sastaotp_reconciliation_free(
     reconciliation: *mut sastaotp_reconciliation,
 ) {
     free(reconciliation);
+}
+
+/// Resolves a purchase with an unknown outcome: the caller knows that it was not made. It is not
+/// listed any more. If a client of this process sent it, its reservation returns to that client's
+/// budget. sastaotp_client_resolve_made can correct the answer later. Sends nothing.
+///
+/// Fails with SASTAOTP_ERROR_CONFIG if the reply may still arrive, or the purchase is known to be
+/// made. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_resolve_not_made(
+    client: *const sastaotp_client,
+    intent: *const sastaotp_intent,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        let (client, intent) = (as_client(client)?, required(intent)?.intent());
+        client.resolve(intent, Resolution::NotMade)
+    })
+}
+
+/// Resolves a purchase with an unknown outcome: the caller knows that it bought this activation.
+/// sastaotp_client_unclaimed lists the number as bought until it is claimed. If a client of this
+/// process sent the purchase, the price of the order replaces its reservation. Sends nothing.
+///
+/// The id is not checked: take it from a candidate or from the service's order history. A wrong
+/// answer can be corrected by calling this function or sastaotp_client_resolve_not_made again until
+/// the order has a code or has ended.
+///
+/// Fails with SASTAOTP_ERROR_CONFIG if the reply may still arrive, if the purchase is known to be
+/// refused or to have bought another activation, or if another purchase bought this activation.
+/// Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_resolve_made(
+    client: *const sastaotp_client,
+    intent: *const sastaotp_intent,
+    activation_id: *const c_char,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        let (client, intent) = (as_client(client)?, required(intent)?.intent());
+        let id = required_text(activation_id, "activation_id")?.to_owned();
+        client.resolve(intent, Resolution::Made(id))
+    })
 }

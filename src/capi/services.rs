@@ -5,8 +5,10 @@ use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{free, millis_u32, read_into, read_or};
+use super::boundary::{create, free, millis_u32, optional_text, read_into, read_or};
 use super::c_strings::WithCStrings;
+use super::client::{as_client, sastaotp_client};
+use super::error::{sastaotp_error, sastaotp_status};
 use crate::client::Answer;
 use crate::{Offer, Service};
 
@@ -52,6 +54,23 @@ impl sastaotp_service {
                 .collect(),
         }
     }
+}
+
+/// Reads the services on sale: all if `service` is NULL, otherwise one with its countries. Action
+/// getServicesList.
+///
+/// Fails with a read error. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_get_services(
+    client: *const sastaotp_client,
+    service: *const c_char,
+    services: *mut *mut sastaotp_services,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(services, error, || {
+        let service = optional_text(service, "service")?;
+        Ok(sastaotp_services::new(as_client(client)?.services(service)?))
+    })
 }
 
 /// Returns the number of services. Since 0.1.0.

@@ -42,11 +42,11 @@ impl Serialize for sastaotp_unclaimed {
 pub struct sastaotp_outcome(pub i32);
 
 /// The reply has not arrived yet.
-pub const SASTAOTP_UNCLAIMED_PENDING: sastaotp_outcome = sastaotp_outcome(0);
+pub const SASTAOTP_OUTCOME_PENDING: sastaotp_outcome = sastaotp_outcome(0);
 /// A number was bought: claim it with sastaotp_client_activation.
-pub const SASTAOTP_UNCLAIMED_BOUGHT: sastaotp_outcome = sastaotp_outcome(1);
+pub const SASTAOTP_OUTCOME_BOUGHT: sastaotp_outcome = sastaotp_outcome(1);
 /// The outcome is unknown: reconcile the intent, then claim an order or resolve the intent.
-pub const SASTAOTP_UNCLAIMED_UNKNOWN: sastaotp_outcome = sastaotp_outcome(2);
+pub const SASTAOTP_OUTCOME_UNKNOWN: sastaotp_outcome = sastaotp_outcome(2);
 
 impl sastaotp_unclaimed_list {
     pub(super) fn new(list: Vec<Unclaimed>) -> Self {
@@ -105,16 +105,16 @@ pub unsafe extern "C" fn sastaotp_unclaimed_list_free(list: *mut sastaotp_unclai
     free(list);
 }
 
-/// Returns the outcome of the purchase. Returns SASTAOTP_UNCLAIMED_UNKNOWN if `unclaimed` is NULL.
+/// Returns the outcome of the purchase. Returns SASTAOTP_OUTCOME_UNKNOWN if `unclaimed` is NULL.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_outcome(
     unclaimed: *const sastaotp_unclaimed,
 ) -> sastaotp_outcome {
-    read_or(unclaimed, SASTAOTP_UNCLAIMED_UNKNOWN, |unclaimed| match unclaimed.unclaimed.outcome {
-        UnclaimedOutcome::Pending => SASTAOTP_UNCLAIMED_PENDING,
-        UnclaimedOutcome::Bought(_) => SASTAOTP_UNCLAIMED_BOUGHT,
-        UnclaimedOutcome::Unknown(_) => SASTAOTP_UNCLAIMED_UNKNOWN,
+    read_or(unclaimed, SASTAOTP_OUTCOME_UNKNOWN, |unclaimed| match unclaimed.unclaimed.outcome {
+        UnclaimedOutcome::Pending => SASTAOTP_OUTCOME_PENDING,
+        UnclaimedOutcome::Bought(_) => SASTAOTP_OUTCOME_BOUGHT,
+        UnclaimedOutcome::Unknown(_) => SASTAOTP_OUTCOME_UNKNOWN,
     })
 }
 
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn sastaotp_unclaimed_intent(
     read_or(unclaimed, null(), |unclaimed| &raw const unclaimed.intent)
 }
 
-/// Returns the reply to the purchase. Returns NULL unless the outcome is SASTAOTP_UNCLAIMED_BOUGHT.
+/// Returns the reply to the purchase. Returns NULL unless the outcome is SASTAOTP_OUTCOME_BOUGHT.
 /// The purchase belongs to the list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_purchase(
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn sastaotp_unclaimed_purchase(
 }
 
 /// Returns the reason why the outcome is unknown. Returns NULL unless the outcome is
-/// SASTAOTP_UNCLAIMED_UNKNOWN. The error belongs to the list. Since 0.1.0.
+/// SASTAOTP_OUTCOME_UNKNOWN. The error belongs to the list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_error(
     unclaimed: *const sastaotp_unclaimed,

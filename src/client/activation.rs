@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
@@ -46,6 +46,8 @@ pub(super) struct SharedActivation {
     client: Client,
     id: String,
     purchase: Option<Arc<(Intent, Purchase)>>,
+    /// The number in the ledger, once it has one, if the purchase has none.
+    listed_number: OnceLock<String>,
     state: Mutex<OrderState>,
     /// Whether a cancellation may have applied: its reply was lost, and no later reply shows the
     /// outcome.
@@ -122,6 +124,23 @@ impl Drop for SharedActivation {
     }
 }
 
+/// An activation that does not hold its order: its purchase, for a caller who may claim it again.
+pub(crate) struct UnheldActivation {
+    client: Client,
+    id: String,
+    purchase: Option<Arc<(Intent, Purchase)>>,
+    shared: Weak<SharedActivation>,
+}
+
+impl UnheldActivation {
+    /// Claims the order: the one of the purchase, if a handle of it is left.
+    pub(crate) fn claim(self) -> Activation {
+        let Self { client, id, purchase, shared } = self;
+        let shared = shared.upgrade().unwrap_or_else(|| Activation::find_or_share(&client, &id));
+        Activation { client, purchase, shared }
+    }
+}
+
 impl Client {
     /// Claims an existing activation: of an earlier run, from the history, or from
     /// [`Client::unclaimed`], which does not list it as long as a handle exists. Sends nothing.
@@ -176,6 +195,13 @@ impl Activation {
                 None
             }
         };
+        let shared = Self::find_or_share(&client, id);
+        drop(folder);
+        Ok(Self { client, purchase: shared.purchase.clone(), shared })
+    }
+
+    /// Returns the part that the handles of an order share, and holds the order.
+    fn find_or_share(client: &Client, id: &str) -> Arc<SharedActivation> {
         let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
             let ((held, purchase), facts) = {
@@ -192,7 +218,7 @@ impl Activation {
             if let Some(ending) = facts.ending {
                 state.set_ending(ending);
             }
-            let shared = Self::share(&client, id, purchase.map(Arc::new), state);
+            let shared = Self::share(client, id, purchase.map(Arc::new), state);
             shared.held().push(held);
             let may_be = |ending| facts.ending.is_none() && facts.closing == Some(ending);
             shared.may_be_cancelled.store(may_be(Ending::Cancelled), Ordering::Relaxed);
@@ -200,8 +226,7 @@ impl Activation {
             shared
         });
         shared.hold();
-        drop(folder);
-        Ok(Self { client, purchase: shared.purchase.clone(), shared })
+        shared
     }
 
     fn share(
@@ -214,6 +239,7 @@ impl Activation {
             client: client.without_cancel(),
             id: id.to_owned(),
             purchase,
+            listed_number: OnceLock::new(),
             state: Mutex::new(state),
             may_be_cancelled: AtomicBool::new(false),
             may_be_completed: AtomicBool::new(false),
@@ -232,6 +258,17 @@ impl Activation {
         Arc::strong_count(&self.shared) > 1
     }
 
+    /// Returns the same activation without a hold on its order.
+    pub(crate) fn unheld(&self) -> UnheldActivation {
+        let Self { client, purchase, shared } = self;
+        UnheldActivation {
+            client: client.clone(),
+            id: shared.id.clone(),
+            purchase: purchase.clone(),
+            shared: Arc::downgrade(shared),
+        }
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -242,16 +279,41 @@ impl Activation {
     }
 
     /// Returns the phone number verbatim. `None` if the activation was claimed by its id and this
-    /// process has no record of its purchase: the process did not buy it, and no search or
-    /// resolution found it. Empty if it was found without a number.
+    /// process does not know its number: it did not buy it, and no search, resolution or page of
+    /// the history showed it. Empty if the order was found without a number.
     pub fn phone_number(&self) -> Option<&str> {
-        self.purchase().map(|purchase| purchase.phone_number.as_str())
+        let of_purchase = self.purchase().map(|purchase| purchase.phone_number.as_str());
+        of_purchase
+            .filter(|number| !number.is_empty())
+            .or_else(|| self.listed_number().or(of_purchase))
     }
 
-    /// Returns the price that was charged. `None` if the service did not state it, or as for
-    /// [`Activation::phone_number`].
+    /// Returns the price that was charged. `None` if neither the purchase nor the history stated
+    /// it, or as for [`Activation::phone_number`].
     pub fn price(&self) -> Option<Amount> {
-        self.purchase()?.price
+        self.purchase().and_then(|purchase| purchase.price).or_else(|| self.known_to_ledger().0)
+    }
+
+    /// Returns the number that the ledger has: of the history, or of a purchase that was resolved
+    /// after the activation was claimed.
+    fn listed_number(&self) -> Option<&str> {
+        let number = &self.shared.listed_number;
+        if number.get().is_none()
+            && let (_, Some(known)) = self.known_to_ledger()
+            && !known.is_empty()
+        {
+            let _ = number.set(known);
+        }
+        number.get().map(String::as_str)
+    }
+
+    /// Returns the price and the number of the order in the ledger.
+    fn known_to_ledger(&self) -> (Option<Amount>, Option<String>) {
+        if self.shared.is_superseded.load(Ordering::Relaxed) {
+            // The id means another order.
+            return (None, None);
+        }
+        self.client.ledger().price_and_number(self.id())
     }
 
     /// Returns when the order expires, if the service stated it.
@@ -259,7 +321,8 @@ impl Activation {
         self.state().expires_at()
     }
 
-    /// Returns the reply of the purchase. `None` as for [`Activation::phone_number`].
+    /// Returns the reply of the purchase. `None` if the activation was claimed by its id and this
+    /// process has no record of its purchase.
     pub fn purchase(&self) -> Option<&Purchase> {
         self.purchase.as_ref().map(|bought| &bought.1)
     }

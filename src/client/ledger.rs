@@ -990,12 +990,7 @@ impl Ledger {
 
     /// Returns the price and the phone number of the activation, if they are known.
     pub(crate) fn price_and_number(&self, id: &str) -> (Option<Amount>, Option<String>) {
-        if let Some(State::Bought { purchase, .. }) = self
-            .by_activation
-            .get(id)
-            .and_then(|id| self.purchases.get(id))
-            .map(|entry| &entry.state)
-        {
+        if let Some((_, purchase, _)) = self.newest_purchase(id) {
             return (purchase.price, Some(purchase.phone_number.clone()));
         }
         let Some(known) = self.known.get(id) else { return (None, None) };

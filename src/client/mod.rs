@@ -44,6 +44,7 @@ mod wait;
 pub use self::core::Client;
 pub(crate) use self::core::FINISH_CHECK;
 pub use activation::Activation;
+pub(crate) use activation::UnheldActivation;
 pub use api_key::ApiKeyLocation;
 pub use builder::{BASE_URL, ClientBuilder};
 pub use candidate::Candidate;

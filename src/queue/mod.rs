@@ -14,6 +14,7 @@ mod finish_task;
 mod latency_histogram;
 mod operation;
 mod operation_json;
+mod output;
 mod ready_fd;
 mod schedule;
 #[cfg(any(test, feature = "sandbox"))]
@@ -30,11 +31,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use operation::Operation;
+pub use output::Output;
 #[cfg(feature = "sandbox")]
 pub use single_step::SingleStep;
 pub use ticket::{Completion, Ticket};
 
-use state::State;
+use state::{State, Taken};
 use threads::Shared;
 
 use crate::{Client, Error, ErrorKind, Result, Unclaimed};
@@ -111,8 +113,15 @@ impl Queue {
     /// Starts an operation. Fails only if the operation can never run, for example because its id
     /// is not valid or the queue is closed.
     pub fn submit(&self, operation: Operation) -> Result<Ticket> {
+        self.submit_with_user(operation, 0)
+    }
+
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The same, with a value of the caller that the completion returns.
+    #[doc(hidden)]
+    pub fn submit_with_user(&self, operation: Operation, user: usize) -> Result<Ticket> {
         let mut state = self.shared.lock();
-        let ticket = state.submit(&self.shared.client, operation)?;
+        let ticket = state.submit(&self.shared.client, operation, user)?;
         self.shared.dispatch(state);
         Ok(ticket)
     }
@@ -122,9 +131,10 @@ impl Queue {
     pub fn take(&self, max: usize, timeout: Duration) -> Vec<Completion> {
         let is_empty = |state: &mut State| max > 0 && !state.has_completions();
         let mut state = self.shared.wait_completed(self.shared.lock(), timeout, is_empty);
-        let taken = std::iter::from_fn(|| state.take()).take(max).collect();
+        let taken: Vec<Taken> = std::iter::from_fn(|| state.take()).take(max).collect();
         self.shared.ready_fd.set(state.has_completions());
-        taken
+        drop(state);
+        taken.into_iter().map(Taken::into_completion).collect()
     }
 
     /// Waits up to `timeout` for the completion of one ticket; `None` if it has not finished by
@@ -139,7 +149,8 @@ impl Queue {
             let reason = "the ticket is not of this queue, or its completion was returned before";
             return Err(Error::config("joining an operation", reason));
         }
-        Ok(taken)
+        drop(state);
+        Ok(taken.map(Taken::into_completion))
     }
 
     /// Completes an open ticket at once with [`ErrorKind::Cancelled`]. Returns whether it was open.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::finish_task::FinishTask;
+use super::output::Output;
 use crate::client::{
     Answer, LOOK_FOR, ReconcileTask, SettleLeasesTask, SettleTask, Task, WaitTask,
 };
@@ -189,9 +190,9 @@ impl WorkKind {
 /// The executable form of an operation.
 pub(super) enum Job {
     /// Requests to the service, one after the other, without a sleep in between.
-    Call(Body<String>),
+    Call(Body<Output>),
     /// An operation on the client's own memory: makes no request.
-    Local(Body<String>),
+    Local(Body<Output>),
     /// A purchase: the function that returns its intent, and the deadline of a caller who set a
     /// timeout.
     Buy(Body<Intent>, Option<Duration>),
@@ -346,16 +347,16 @@ impl Operation {
             Self::RegetNumber { id, limit } => {
                 buy(Box::new(move |client| client.reget_intent(&id, limit)))
             }
-            Self::GetStatus { id } => {
-                on(claim(&id)?, |number| number.status().map(|answer| answered(&answer)))
-            }
+            Self::GetStatus { id } => on(claim(&id)?, |number| {
+                number.status().map(|answer| Output::Json(answered(&answer)))
+            }),
             Self::SetStatus { id, status } => {
                 let status = SetStatus::from_value(status).ok_or_else(|| {
                     let reason = format!("invalid status {status}: use 8 or -1, 1, 3, or 6");
                     Error::config("reading an operation", reason)
                 })?;
                 on(claim(&id)?, move |number| {
-                    number.set_status(status).map(|answer| answered(&answer))
+                    number.set_status(status).map(|answer| Output::Json(answered(&answer)))
                 })
             }
             Self::WaitForCode {
@@ -369,19 +370,19 @@ impl Operation {
                 let task = WaitTask::begin(&claim(&id)?, options.plan(), cancel_on_timeout);
                 Job::Wait(Box::new(task))
             }
-            Self::MarkSmsSent { id } => {
-                on(claim(&id)?, |number| number.mark_sms_sent().map(|()| empty_object()))
-            }
-            Self::RequestNextCode { id } => {
-                on(claim(&id)?, |number| number.request_next_code().map(|()| empty_object()))
-            }
+            Self::MarkSmsSent { id } => on(claim(&id)?, |number| {
+                number.mark_sms_sent().map(|()| Output::Json(empty_object()))
+            }),
+            Self::RequestNextCode { id } => on(claim(&id)?, |number| {
+                number.request_next_code().map(|()| Output::Json(empty_object()))
+            }),
             Self::Complete { id, without_code } => on(claim(&id)?, move |number| {
                 let settled =
                     if without_code { number.complete_without_code() } else { number.complete() };
-                settled.map(|settlement| fields(&settlement))
+                settled.map(Output::Settlement)
             }),
             Self::Cancel { id } => {
-                on(claim(&id)?, |number| number.cancel().map(|settlement| fields(&settlement)))
+                on(claim(&id)?, |number| number.cancel().map(Output::Settlement))
             }
             Self::Settle { id, on_too_early } => {
                 Job::Settle(Box::new(SettleTask::begin(&claim(&id)?, on_too_early)))
@@ -441,20 +442,21 @@ fn order_query(limit: Option<u32>, page: Option<u32>, status: Option<&str>) -> O
     }
 }
 
+/// A call whose result is JSON.
 fn call(body: impl FnOnce(&Client) -> Result<String> + Send + 'static) -> Job {
-    Job::Call(Box::new(body))
+    Job::Call(Box::new(|client| body(client).map(Output::Json)))
 }
 
 fn local(body: impl FnOnce(&Client) -> Result<String> + Send + 'static) -> Job {
-    Job::Local(Box::new(body))
+    Job::Local(Box::new(|client| body(client).map(Output::Json)))
 }
 
 /// A call on an activation, with the handle of the worker that makes it.
 fn on(
     activation: Activation,
-    body: impl FnOnce(Activation) -> Result<String> + Send + 'static,
+    body: impl FnOnce(Activation) -> Result<Output> + Send + 'static,
 ) -> Job {
-    call(move |client| body(activation.with_client(client)))
+    Job::Call(Box::new(move |client| body(activation.with_client(client))))
 }
 
 fn answered<T: serde::Serialize>(answer: &Answer<T>) -> String {

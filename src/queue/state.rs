@@ -8,11 +8,11 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use super::operation::{Job, Operation, WorkKind};
+use super::output::Output;
 use super::schedule::{Pick, Schedule};
 use super::ticket::{Completion, Ticket};
-use crate::client::{PurchaseHandle, TOO_LATE_HINT, Task};
+use crate::client::{PurchaseHandle, TOO_LATE_HINT, Task, UnheldActivation};
 use crate::clock::Moment;
-use crate::protocol::json_output::fields;
 use crate::transport::Phase;
 use crate::{Activation, CancelToken, Client, Error, ErrorKind, Result};
 
@@ -27,7 +27,7 @@ static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 pub(super) struct State {
     entries: HashMap<Ticket, Entry>,
     schedule: Schedule,
-    results: HashMap<Ticket, Result<String>>,
+    results: HashMap<Ticket, Taken>,
     /// The tickets of `results`, oldest first, and tickets that were joined since.
     finished: VecDeque<Ticket>,
     /// Purchases whose completion was not taken yet, and which no later operation claimed.
@@ -78,8 +78,25 @@ pub(super) enum Timer {
     Busy,
 }
 
+/// A completion that was not taken yet, or that is just being taken.
+pub(super) struct Taken {
+    ticket: Ticket,
+    user: usize,
+    result: Result<Finished>,
+}
+
+/// The result of an operation before it is taken.
+enum Finished {
+    Output(Output),
+    /// A purchase. Its activation is in [`State::untaken`], unless a later operation claimed it or
+    /// the queue was closed.
+    Purchase(UnheldActivation),
+}
+
 /// An open operation.
 struct Entry {
+    /// The value of the caller that the completion returns.
+    user: usize,
     name: &'static str,
     /// Whether the operation may change an order.
     is_change: bool,
@@ -103,7 +120,12 @@ struct Running {
 }
 
 impl State {
-    pub(super) fn submit(&mut self, client: &Client, operation: Operation) -> Result<Ticket> {
+    pub(super) fn submit(
+        &mut self,
+        client: &Client,
+        operation: Operation,
+        user: usize,
+    ) -> Result<Ticket> {
         let (name, is_change) = (operation.name(), operation.is_change());
         if self.is_closing {
             return Err(Error::config(name, "the queue is closed: make another queue"));
@@ -144,7 +166,7 @@ impl State {
             _ => None,
         };
         let (job, running) = (Some(job), None);
-        let entry = Entry { name, is_change, activation, end, job, running, unknown };
+        let entry = Entry { user, name, is_change, activation, end, job, running, unknown };
         self.entries.insert(ticket, entry);
         Ok(ticket)
     }
@@ -332,20 +354,24 @@ impl State {
         }
         let result = handle.detach(client, false).map(|purchase| {
             let activation = client.bought(handle.intent().clone(), purchase);
-            let json = fields(&activation);
+            let unheld = activation.unheld();
             // If the service sold the same id before, the id means the newest purchase from now on.
             self.keep(activation.clone());
             self.untaken.insert(ticket, activation);
-            json
+            Finished::Purchase(unheld)
         });
-        self.finish(client, ticket, result);
+        self.finish_with(client, ticket, result);
     }
 
     /// Completes a ticket, unless it was cancelled.
-    pub(super) fn finish(&mut self, client: &Client, ticket: Ticket, result: Result<String>) {
+    pub(super) fn finish(&mut self, client: &Client, ticket: Ticket, result: Result<Output>) {
+        self.finish_with(client, ticket, result.map(Finished::Output));
+    }
+
+    fn finish_with(&mut self, client: &Client, ticket: Ticket, result: Result<Finished>) {
         let Some(entry) = self.entries.remove(&ticket) else { return };
         self.schedule.remove(ticket);
-        self.complete(ticket, result);
+        self.complete(ticket, entry.user, result);
         if let Some(id) = &entry.activation {
             self.wake_waits(client, id);
         }
@@ -368,8 +394,8 @@ impl State {
         }
     }
 
-    fn complete(&mut self, ticket: Ticket, result: Result<String>) {
-        self.results.insert(ticket, result);
+    fn complete(&mut self, ticket: Ticket, user: usize, result: Result<Finished>) {
+        self.results.insert(ticket, Taken { ticket, user, result });
         self.finished.push_back(ticket);
     }
 
@@ -377,8 +403,8 @@ impl State {
     pub(super) fn cancel(&mut self, client: &Client, ticket: Ticket) -> bool {
         let Some(entry) = self.entries.remove(&ticket) else { return false };
         self.schedule.remove(ticket);
-        let result = entry.end(client);
-        self.complete(ticket, result);
+        let (user, error) = (entry.user, entry.end(client));
+        self.complete(ticket, user, Err(error));
         true
     }
 
@@ -396,12 +422,12 @@ impl State {
     pub(super) fn fail_all(&mut self, kind: WorkKind, error: impl Fn(&str) -> Error) {
         let failed = self.entries.iter().filter_map(|(ticket, entry)| {
             let job = entry.job.as_ref()?;
-            (job.work_kind() == kind).then_some((*ticket, entry.name))
+            (job.work_kind() == kind).then_some((*ticket, entry.user, entry.name))
         });
-        for (ticket, name) in failed.collect::<Vec<_>>() {
+        for (ticket, user, name) in failed.collect::<Vec<_>>() {
             self.entries.remove(&ticket);
             self.schedule.remove(ticket);
-            self.complete(ticket, Err(error(name)));
+            self.complete(ticket, user, Err(error(name)));
         }
     }
 
@@ -457,7 +483,7 @@ impl State {
     }
 
     /// Removes and returns the oldest completion.
-    pub(super) fn take(&mut self) -> Option<Completion> {
+    pub(super) fn take(&mut self) -> Option<Taken> {
         loop {
             let ticket = self.finished.pop_front()?;
             if let Some(completion) = self.remove_completion(ticket) {
@@ -467,7 +493,7 @@ impl State {
     }
 
     /// Removes and returns the completion of one ticket.
-    pub(super) fn take_one(&mut self, ticket: Ticket) -> Option<Completion> {
+    pub(super) fn take_one(&mut self, ticket: Ticket) -> Option<Taken> {
         let completion = self.remove_completion(ticket)?;
         // `take` drops joined tickets from the list, but a host may never call it.
         if self.finished.len() > 2 * self.results.len() + 16 {
@@ -478,27 +504,42 @@ impl State {
     }
 
     /// From now on the caller holds the activation of a purchase.
-    fn remove_completion(&mut self, ticket: Ticket) -> Option<Completion> {
-        let result = self.results.remove(&ticket)?;
-        self.untaken.remove(&ticket);
-        Some(Completion { ticket, result })
+    fn remove_completion(&mut self, ticket: Ticket) -> Option<Taken> {
+        let mut taken = self.results.remove(&ticket)?;
+        if let Some(activation) = self.untaken.remove(&ticket) {
+            taken.result = Ok(Finished::Output(Output::Activation(activation)));
+        }
+        Some(taken)
+    }
+}
+
+impl Taken {
+    /// Call it without the lock: claiming the activation of a purchase can take a while.
+    pub(super) fn into_completion(self) -> Completion {
+        let Self { ticket, user, result } = self;
+        let result = result.map(|finished| match finished {
+            Finished::Output(output) => output,
+            Finished::Purchase(unheld) => Output::Activation(unheld.claim()),
+        });
+        Completion { ticket, result, user }
     }
 }
 
 impl Entry {
     /// Cancels an operation; returns the error for its ticket.
-    fn end(self, client: &Client) -> Result<String> {
-        let Self { name, is_change, activation: _, end: _, job: _, running, unknown } = self;
+    fn end(self, client: &Client) -> Error {
+        let Self { user: _, name, is_change, activation: _, end: _, job: _, running, unknown } =
+            self;
         let cancelled =
-            || Err(unknown.map_or_else(|| Error::cancelled(name, Phase::Prepare), |error| *error));
+            || unknown.map_or_else(|| Error::cancelled(name, Phase::Prepare), |error| *error);
         let Some(Running { token, purchase, runs_on_at_close: _ }) = running else {
             return cancelled();
         };
         token.cancel();
         match purchase {
-            Some(purchase) => Err(purchase.abandon(client)),
-            None if is_change => Err(Error::cancelled(name, Phase::Receive)
-                .with_hint("the change may have been made: read the status")),
+            Some(purchase) => purchase.abandon(client),
+            None if is_change => Error::cancelled(name, Phase::Receive)
+                .with_hint("the change may have been made: read the status"),
             None => cancelled(),
         }
     }

@@ -1,6 +1,7 @@
 //! The queue without threads: the test runs its steps, on a clock that jumps to the next due time.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,7 +9,7 @@ use super::operation::WorkKind;
 use super::schedule::Pick;
 use super::single_step::SingleStep;
 use super::state::Timer;
-use super::{Completion, Operation, Queue, Ticket};
+use super::{Completion, Operation, Output, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
 use crate::intent::tests::defective_client;
 use crate::transport::{Lane, Phase, Reply, Request, Transport, TransportError};
@@ -587,7 +588,7 @@ fn a_ticket_of_another_queue_is_refused() {
     other
         .shared
         .lock()
-        .submit(&fixture.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap())
+        .submit(&fixture.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap(), 0)
         .unwrap();
     assert!(!other.cancel(ticket));
     assert_eq!(other.join(ticket, Duration::MAX).unwrap_err().kind(), ErrorKind::Config);
@@ -791,10 +792,143 @@ fn submit(queue: &Queue, json: &str) -> Ticket {
 }
 
 fn result(queue: &Queue, ticket: Ticket) -> crate::Result<String> {
-    queue.join(ticket, 60 * SECOND).unwrap().expect("it completes").result
+    queue.join(ticket, 60 * SECOND).unwrap().expect("it completes").result.map(Output::into_json)
 }
 
 const BUY: &str = r#"{"op":"get_number","service":"tg","country":"22","max_price":"9"}"#;
+
+#[test]
+fn every_completion_reaches_its_user_value() {
+    const SUBMITTERS: usize = 8;
+    let count = std::env::var("SASTAOTP_OPERATIONS").map_or(20_000, |text| text.parse().unwrap());
+    let service = HoldingService::holding(&[]);
+    let (_client, queue) = service.queue(8);
+    let operation = |user: usize| match user % 50 {
+        0 => Operation::GetBalance {},
+        1 => Operation::WaitForCode {
+            id: if user % 100 == 1 { "code" } else { "none" }.to_owned(),
+            timeout_ms: 20,
+            interval_ms: None,
+            accept_same_code: false,
+            cancel_on_timeout: false,
+        },
+        2 => Operation::Complete { id: "none".to_owned(), without_code: false },
+        _ => Operation::BudgetLeft {},
+    };
+    let received: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
+    let submitted: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
+    let next = AtomicUsize::new(0);
+    let submit = || {
+        loop {
+            let user = next.fetch_add(1, Ordering::Relaxed);
+            if user >= count {
+                break;
+            }
+            let ticket = queue.submit_with_user(operation(user), user).unwrap();
+            submitted[user].store(ticket.number(), Ordering::Relaxed);
+            if user % 10 == 0 {
+                queue.cancel(ticket);
+            }
+            while queue.open() > 2000 {
+                std::thread::yield_now();
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..SUBMITTERS {
+            scope.spawn(submit);
+        }
+        let mut left = count;
+        while left > 0 {
+            let taken = queue.take(1000, 60 * SECOND);
+            assert!(!taken.is_empty(), "{left} of {count} are missing");
+            left -= taken.len();
+            for completion in taken {
+                let ticket = completion.ticket.number();
+                let before = received[completion.user].swap(ticket, Ordering::Relaxed);
+                assert_eq!(before, 0, "{} was completed twice", completion.user);
+            }
+        }
+    });
+    for (user, (submitted, received)) in submitted.iter().zip(&received).enumerate() {
+        let tickets = [submitted, received].map(|ticket| ticket.load(Ordering::Relaxed));
+        assert_eq!(tickets[0], tickets[1], "{user}");
+    }
+}
+
+#[test]
+fn every_ending_returns_the_user_value() {
+    let mut fixture = Fixture::build(false, Some(SECOND));
+    let mut users = HashMap::new();
+    let mut submit = |fixture: &Fixture, json: &str| {
+        let user = users.len() + 1;
+        let operation = Operation::from_json(json).unwrap();
+        let ticket = fixture.queue.submit_with_user(operation, user).unwrap();
+        users.insert(ticket, user);
+        ticket
+    };
+    let wait = r#"{"op":"wait_for_code","id":"1_99000","timeout_ms":60000}"#;
+    let bought = submit(&fixture, BUY);
+    let answered = submit(&fixture, r#"{"op":"get_balance"}"#);
+    let cancelled = submit(&fixture, wait);
+    fixture.queue.cancel(cancelled);
+    let mut done: Vec<Completion> =
+        fixture.run(500 * MS).into_iter().map(|(_, finished)| finished).collect();
+    let (late, late_purchase) =
+        (submit(&fixture, r#"{"op":"get_balance"}"#), submit(&fixture, BUY));
+    fixture.clock.advance(2 * SECOND);
+    let end = fixture.now() + MS;
+    done.extend(fixture.run(end).into_iter().map(|(_, finished)| finished));
+    let refused = submit(&fixture, BUY);
+    fixture.queue.shared.lock().fail_all(WorkKind::Purchases, |operation| {
+        crate::Error::new(ErrorKind::Connection, operation, "no thread")
+    });
+    let closed = submit(&fixture, wait);
+    fixture.queue.close(Duration::ZERO);
+    done.extend(fixture.queue.take(usize::MAX, Duration::ZERO));
+    assert_eq!(done.len(), users.len());
+    for Completion { ticket, user, result } in done {
+        assert_eq!(users[&ticket], user, "{result:?}");
+        let kind = result.as_ref().err().map(crate::Error::kind);
+        let expected = [
+            (bought, None),
+            (answered, None),
+            (cancelled, Some(ErrorKind::Cancelled)),
+            (late, Some(ErrorKind::Timeout)),
+            (late_purchase, Some(ErrorKind::Timeout)),
+            (refused, Some(ErrorKind::Connection)),
+            (closed, Some(ErrorKind::Cancelled)),
+        ];
+        assert!(expected.contains(&(ticket, kind)), "{user}: {result:?}");
+    }
+}
+
+#[test]
+fn a_taken_purchase_is_held_by_its_taker() {
+    let listed = |fixture: &Fixture| fixture.client.unclaimed().len();
+    for (name, drop_handles, queue_holds) in
+        [("none", None, true), ("marked", Some(false), false), ("closed", Some(true), false)]
+    {
+        let mut fixture = Fixture::new();
+        let ticket = fixture.buy();
+        while fixture.work().is_none() {}
+        assert_eq!(listed(&fixture), 0, "{name}: the queue holds it");
+        match drop_handles {
+            Some(true) => drop(fixture.queue.close(Duration::ZERO)),
+            Some(false) => {
+                fixture.submit(r#"{"op":"mark_unclaimed","id":"bought_1"}"#);
+            }
+            None => {}
+        }
+        assert_eq!(listed(&fixture), usize::from(!queue_holds), "{name}");
+        let taken = fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap();
+        let Ok(Output::Activation(activation)) = taken.result else { panic!("{taken:?}") };
+        assert_eq!(activation.phone_number(), Some("91900000001"), "{name}");
+        assert_eq!(listed(&fixture), 0, "{name}: its taker holds it");
+        drop(activation);
+        assert_eq!(listed(&fixture), usize::from(!queue_holds), "{name}: the taker dropped it");
+    }
+}
 
 #[test]
 fn a_hundred_purchases_of_one_kind_are_bought() {

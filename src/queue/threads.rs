@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::latency_histogram::LatencyHistogram;
 use super::operation::{Job, WorkKind};
+use super::output::Output;
 use super::ready_fd::ReadyFd;
 use super::schedule::Pick;
 use super::state::{State, Timer};
@@ -284,7 +285,7 @@ impl Shared {
             Some((Job::Wait(mut wait), handle)) if wait.is_late(now) => {
                 let result = guarded(|| wait.end_without_poll(&handle));
                 drop(wait);
-                self.finish(ticket, result.map(|sms| fields(&sms)));
+                self.finish(ticket, result.map(Output::Sms));
             }
             Some((job, handle)) => self.run(ticket, job, &handle),
             None => {}
@@ -399,22 +400,25 @@ impl Shared {
                     self.finish(ticket, Err(error));
                 }
             }
-            Job::Wait(task) => self.step(ticket, task, Job::Wait, handle),
-            Job::Settle(task) => self.step(ticket, task, Job::Settle, handle),
-            Job::SettleLeases(task) => self.step(ticket, task, Job::SettleLeases, handle),
-            Job::Reconcile(task) => self.step(ticket, task, Job::Reconcile, handle),
-            Job::Finish(task) => self.step(ticket, task, Job::Finish, handle),
+            Job::Wait(task) => self.step(ticket, task, Job::Wait, Output::Sms, handle),
+            Job::Settle(task) => self.step(ticket, task, Job::Settle, Output::Settlement, handle),
+            Job::SettleLeases(task) => self.step(ticket, task, Job::SettleLeases, json, handle),
+            Job::Reconcile(task) => {
+                self.step(ticket, task, Job::Reconcile, Output::Reconciliation, handle);
+            }
+            Job::Finish(task) => self.step(ticket, task, Job::Finish, json, handle),
         }
     }
 
     /// Continues a task. Not inlined: otherwise each worker's stack has room for every kind of
     /// task.
     #[inline(never)]
-    fn step<T: Task<Output: serde::Serialize>>(
+    fn step<T: Task>(
         self: &Arc<Self>,
         ticket: Ticket,
         mut task: Box<T>,
         into_job: impl FnOnce(Box<T>) -> Job,
+        into_output: impl FnOnce(T::Output) -> Output,
         handle: &Client,
     ) {
         let step = catch_unwind(AssertUnwindSafe(|| task.step(handle)));
@@ -422,7 +426,7 @@ impl Shared {
             Step::Done(result) => {
                 // The caller may list the unclaimed numbers at once.
                 drop(task);
-                self.finish(ticket, result.map(|output| fields(&output)));
+                self.finish(ticket, result.map(into_output));
             }
             // This thread picks the next operation itself, or sets the timer.
             Step::SleepUntil(until) => {
@@ -457,7 +461,7 @@ impl Shared {
         Ok(())
     }
 
-    fn finish(&self, ticket: Ticket, result: Result<String>) {
+    fn finish(&self, ticket: Ticket, result: Result<Output>) {
         let mut state = self.lock();
         state.finish(&self.client, ticket, result);
         self.announce(&state);
@@ -483,6 +487,11 @@ fn grained(at: Duration) -> Duration {
 /// Turns a panic into an error, so that one operation cannot end a thread of the queue.
 fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()))
+}
+
+/// The output of a task whose result is JSON.
+fn json(output: impl serde::Serialize) -> Output {
+    Output::Json(fields(&output))
 }
 
 fn panicked() -> Error {

@@ -1,5 +1,6 @@
 //! The ticket of an operation, and the completion that ends it.
 
+use super::output::Output;
 use crate::Result;
 
 /// Identifies an operation in its queue. No two queues of a process share a ticket.
@@ -28,6 +29,10 @@ impl Ticket {
 pub struct Completion {
     /// The ticket that [`Queue::submit`](super::Queue::submit) returned.
     pub ticket: Ticket,
-    /// The result in the library's own JSON, or the error.
-    pub result: Result<String>,
+    /// The result, or the error.
+    pub result: Result<Output>,
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The value of [`Queue::submit_with_user`](super::Queue::submit_with_user).
+    #[doc(hidden)]
+    pub user: usize,
 }

@@ -155,7 +155,7 @@ fn run_step(
     let ticket = queue.submit(operation).map_err(|error| error.to_string())?;
     let completion = queue.join(ticket, LIMIT).unwrap().ok_or("it did not complete")?;
     let (succeeded, actual): (bool, Value) = match completion.result {
-        Ok(json) => (true, serde_json::from_str(&json).unwrap()),
+        Ok(output) => (true, serde_json::from_str(&output.json()).unwrap()),
         Err(error) => (false, json!(error)),
     };
     if succeeded != succeeds || !matches(&fill(expected, kept)?, &actual) {

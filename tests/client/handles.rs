@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::adapter::{Activation, ErrorKind, OnTooEarly, SettlementState};
+use crate::adapter::{Activation, ErrorKind, OnTooEarly, Resolution, SettlementState};
 use crate::fixture::{Fixture, request, seconds};
 
 fn codes(number: &Activation) -> Vec<String> {
@@ -179,4 +179,27 @@ fn a_kept_number_is_not_listed() {
     drop(fixture.client.lease(request("zz_never")).unwrap().keep());
     assert!(fixture.client.unclaimed().is_empty());
     fixture.assert_ledger(2, 0);
+}
+
+#[test]
+fn claimed_candidate_has_its_number_and_price() {
+    for (others, is_resolved) in [(0, false), (0, true), (1, false), (1, true)] {
+        let fixture = Fixture::new();
+        let error = fixture.fail("zz_lost_reply");
+        for _ in 0..others {
+            fixture.another_client().get_number(request("zz_lost_reply")).unwrap_err();
+        }
+        let intent = error.intent().unwrap();
+        let found = fixture.client.reconcile(intent).unwrap();
+        assert_eq!(found.candidates.len(), others + 1);
+        let candidate = &found.candidates[others];
+        let id = candidate.activation_id.as_deref().unwrap();
+        if is_resolved {
+            fixture.client.resolve(intent, Resolution::Made(id.to_owned())).unwrap();
+        }
+        let number = fixture.client.activation(id).unwrap();
+        let (phone_number, price) = (number.phone_number(), number.price());
+        assert!(phone_number.is_some() && price.is_some(), "{others} {is_resolved}");
+        assert_eq!((phone_number, price), (candidate.phone_number.as_deref(), candidate.price));
+    }
 }

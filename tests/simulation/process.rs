@@ -9,7 +9,8 @@ use std::time::Duration;
 use sastaotp::clock::Clock;
 use sastaotp::transport::Transport;
 use sastaotp::{
-    Activation, Amount, ApiKeyLocation, CancelToken, Client, Error, Operation, Queue, Ticket,
+    Activation, Amount, ApiKeyLocation, CancelToken, Client, Error, Operation, Output, Queue,
+    Ticket,
 };
 use serde_json::Value;
 
@@ -393,7 +394,10 @@ impl Process {
     pub(crate) fn take(&self, member: usize) {
         let Some(queue) = &self.members[member].queue else { return };
         for finished in queue.take(usize::MAX, Duration::ZERO) {
-            self.done.lock().unwrap().insert((member, finished.ticket), finished.result);
+            self.done
+                .lock()
+                .unwrap()
+                .insert((member, finished.ticket), finished.result.map(Output::into_json));
             self.updates.fetch_add(1, Relaxed);
         }
     }

@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 use peers::{cpu_micros, measure_calls, measure_decoding, report, status};
 use sastaotp::protocol::{RawReply, parse_prices, parse_services};
 use sastaotp::{
-    Amount, Charge, Client, ClientBuilder, Error, Operation, Queue, Resolution, Ticket,
+    Amount, Charge, Client, ClientBuilder, Error, Operation, Output, Queue, Resolution, Ticket,
 };
 use serde_json::Value;
 
@@ -141,8 +141,8 @@ fn purchases(client: &Client, count: u32, waits: u32, quiet: u32) {
         let mut ids = HashSet::new();
         for ticket in tickets {
             let done = queue.join(ticket, Duration::from_secs(600)).expect("a ticket");
-            if let Ok(json) = done.expect("a purchase in time").result {
-                ids.insert(id_of(&json));
+            if let Ok(number) = done.expect("a purchase in time").result {
+                ids.insert(id_of(&number));
             }
         }
         let (cpu, wall) = (cpu_micros() - cpu, start.elapsed().as_secs_f64());
@@ -169,8 +169,8 @@ fn wait_for_balance(times: &Mutex<Vec<Duration>>) {
     }
 }
 
-fn id_of(number: &str) -> String {
-    let number: Value = serde_json::from_str(number).expect("JSON");
+fn id_of(number: &Output) -> String {
+    let number: Value = serde_json::from_str(&number.json()).expect("JSON");
     number["id"].as_str().expect("an id").to_owned()
 }
 
@@ -185,7 +185,7 @@ fn lost_replies(builder: ClientBuilder, count: u32) {
     for ticket in tickets {
         let done = queue.join(ticket, Duration::from_secs(600)).expect("a ticket");
         match done.expect("a purchase in time").result {
-            Ok(json) => bought.push(id_of(&json)),
+            Ok(number) => bought.push(id_of(&number)),
             Err(error) if error.charge() == Charge::Unknown => unknown.push(error),
             Err(_) => refused += 1,
         }
@@ -203,7 +203,7 @@ fn lost_replies(builder: ClientBuilder, count: u32) {
     for (ticket, intent) in searches.collect::<Vec<_>>() {
         let done = queue.join(ticket, Duration::from_secs(600)).expect("a ticket");
         let json = done.expect("a search in time").result.expect("a history");
-        let json: Value = serde_json::from_str(&json).expect("JSON");
+        let json: Value = serde_json::from_str(&json.json()).expect("JSON");
         let candidates = json["candidates"].as_array().expect("a list");
         if let Some(id) = candidates.first().and_then(|order| order["activation_id"].as_str()) {
             client.resolve(&intent, Resolution::Made(id.to_owned())).expect("a resolution");

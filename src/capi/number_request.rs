@@ -1,0 +1,243 @@
+//! The request for a number, as a struct that the caller fills in, and the calls that buy it.
+
+use std::ffi::c_char;
+
+use super::activation::sastaotp_activation;
+use super::boundary::{create, optional_text, required, required_text};
+use super::client::{as_client, sastaotp_client};
+use super::error::{sastaotp_error, sastaotp_status};
+use super::intent::sastaotp_intent;
+use super::options::{Options, c_bool, options};
+use crate::{Amount, NumberRequest, PriceLimit, Result};
+
+/// A number to buy. Initialize it with SASTAOTP_NUMBER_REQUEST_INIT, then set the service, the
+/// country and the price. A purchase copies the request, so one request can buy many numbers.
+///
+/// State the country: one of `country`, `operator_` and `any_country`, or the first two together.
+/// State the price: `max_price`. If one of the two is not stated, or two statements disagree, the
+/// purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sastaotp_number_request {
+    /// The size of the struct, which SASTAOTP_NUMBER_REQUEST_INIT sets.
+    pub size: usize,
+    /// The service: a code from sastaotp_client_get_services, such as "tg". Required.
+    pub service: *const c_char,
+    /// The country: a code from sastaotp_client_get_countries, which is not a calling code. India
+    /// is "22".
+    pub country: *const c_char,
+    /// Pins the country: the parameter `operator` of the vendor's page, a country code of
+    /// sastaotp_client_get_services. It is sent verbatim, beside the country if both are set. For
+    /// other vendors of the protocol it is the name of a mobile operator.
+    pub operator_: *const c_char,
+    /// The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
+    /// any price, which a client with a budget does not. 0, which the initializer sets, is refused.
+    pub max_price: i64,
+    /// Whether the service may choose the country.
+    pub any_country: c_bool,
+    /// Whether the number must be able to receive several codes.
+    pub multi_sms: c_bool,
+}
+
+/// No maximum for the price of a number.
+pub const SASTAOTP_ANY_PRICE: i64 = i64::MAX;
+
+unsafe impl Options for sastaotp_number_request {
+    const NAME: &'static str = "number_request";
+    const INIT: Self = Self {
+        size: size_of::<Self>(),
+        service: std::ptr::null(),
+        country: std::ptr::null(),
+        operator_: std::ptr::null(),
+        max_price: 0,
+        any_country: c_bool::FALSE,
+        multi_sms: c_bool::FALSE,
+    };
+    /// The size in version 0.1.0.
+    const LEAST_SIZE: usize = size_of::<Self>();
+}
+
+/// Reads the request of a caller.
+pub(super) unsafe fn number_request(
+    request: *const sastaotp_number_request,
+) -> Result<NumberRequest> {
+    let from = options(request)?;
+    let mut request = NumberRequest::new(required_text(from.service, "service")?);
+    if let Some(country) = optional_text(from.country, "country")? {
+        request = request.country(country);
+    }
+    if let Some(operator) = optional_text(from.operator_, "operator_")? {
+        request = request.operator(operator);
+    }
+    if from.any_country.get("any_country")? {
+        request = request.any_country();
+    }
+    if from.multi_sms.get("multi_sms")? {
+        request = request.multi_sms();
+    }
+    Ok(match from.max_price {
+        0 => request,
+        SASTAOTP_ANY_PRICE => request.accept_any_price(),
+        micros => request.max_price(Amount::from_micros(micros)),
+    })
+}
+
+/// Reads a maximum price of a caller.
+pub(super) fn price_limit(max_price: i64) -> PriceLimit {
+    match max_price {
+        SASTAOTP_ANY_PRICE => PriceLimit::Any,
+        micros => Amount::from_micros(micros).into(),
+    }
+}
+
+/// Buys a number. Action getNumber. COSTS MONEY.
+///
+/// Sends the purchase at most once. If it fails and sastaotp_error_charge is
+/// SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
+///
+/// Read sastaotp_purchase_warning of the purchase: the price may be above the maximum. Fails with a
+/// purchase error. Freeing `*activation` with sastaotp_activation_free does not change the order.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_get_number(
+    client: *const sastaotp_client,
+    request: *const sastaotp_number_request,
+    activation: *mut *mut sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(activation, error, || {
+        let (client, request) = (as_client(client)?, number_request(request)?);
+        client
+            .intent(request)?
+            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+    })
+}
+
+/// Buys the number of a completed activation again, for at most `max_price` micro-rupees, or at any
+/// price if it is SASTAOTP_ANY_PRICE. Action regetNumber. COSTS MONEY, as much as the first time.
+///
+/// The service accepts no maximum for this action. If the price is known, from the purchase or from
+/// the order history, and above the maximum, the call fails with SASTAOTP_ERROR_PRICE_TOO_HIGH and
+/// sends nothing. Otherwise a warning of the purchase reports a price above the maximum.
+///
+/// Fails with a purchase error or SASTAOTP_ERROR_NOT_FOUND. Free `*activation` with
+/// sastaotp_activation_free. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_reget_number(
+    client: *const sastaotp_client,
+    id: *const c_char,
+    max_price: i64,
+    activation: *mut *mut sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(activation, error, || {
+        let (client, id) = (as_client(client)?, required_text(id, "id")?);
+        client
+            .reget_intent(id, price_limit(max_price))?
+            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+    })
+}
+
+/// Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json before you buy: a program
+/// that is killed before the reply can then still find its purchase. If the client has not read the
+/// newest order yet, it does so first. Action getOrders.
+///
+/// Fails with a read error. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_intend(
+    client: *const sastaotp_client,
+    request: *const sastaotp_number_request,
+    intent: *mut *mut sastaotp_intent,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(intent, error, || {
+        let (client, request) = (as_client(client)?, number_request(request)?);
+        Ok(sastaotp_intent::new(client.intend(request)?))
+    })
+}
+
+/// Makes a prepared purchase. Action getNumber. COSTS MONEY.
+///
+/// An intent is sent once. If it was sent before, fails with SASTAOTP_ERROR_ALREADY_SENT: the
+/// message states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
+/// known. An intent that an earlier run saved is looked up in the order history first (action
+/// getOrders). The call fails in the same way, and names the candidates, unless the search is
+/// complete and found none. That takes ten minutes, or `late_booking_ms` of the settings, from the
+/// first search of this process, because the earlier run may have sent the request at its end.
+///
+/// Fails with a purchase error. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_buy(
+    client: *const sastaotp_client,
+    intent: *const sastaotp_intent,
+    activation: *mut *mut sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(activation, error, || {
+        let (client, intent) = (as_client(client)?, required(intent)?.intent().clone());
+        intent.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::null_mut;
+
+    use super::*;
+    use crate::NumberRequest;
+    use crate::capi::*;
+    use crate::intent::tests::defective_client;
+
+    #[test]
+    fn a_panic_in_a_purchase_leaves_its_charge_unknown() {
+        let request = NumberRequest::new("tg").country("22").accept_any_price();
+        let client = defective_client();
+        let intent = client.intent(request).unwrap();
+        let intent = sastaotp_intent::new(intent);
+        let request = sastaotp_number_request {
+            service: c"tg".as_ptr(),
+            country: c"22".as_ptr(),
+            max_price: SASTAOTP_ANY_PRICE,
+            ..sastaotp_number_request::INIT
+        };
+        let client = sastaotp_client::new(client);
+        let (mut bought, mut leased, mut error) = (null_mut(), null_mut(), null_mut());
+        let (place, lease, failure) = (&raw mut bought, &raw mut leased, &raw mut error);
+        let calls: [(&str, &dyn Fn() -> sastaotp_status); 4] = unsafe {
+            [
+                ("get_number", &|| {
+                    sastaotp_client_get_number(
+                        &raw const client,
+                        &raw const request,
+                        place,
+                        failure,
+                    )
+                }),
+                ("buy", &|| {
+                    sastaotp_client_buy(&raw const client, &raw const intent, place, failure)
+                }),
+                ("reget_number", &|| {
+                    sastaotp_client_reget_number(
+                        &raw const client,
+                        c"1".as_ptr(),
+                        1,
+                        place,
+                        failure,
+                    )
+                }),
+                ("lease", &|| {
+                    sastaotp_client_lease(&raw const client, &raw const request, lease, failure)
+                }),
+            ]
+        };
+        for (name, call) in calls {
+            assert_eq!(call(), SASTAOTP_ERROR_INTERNAL, "{name}");
+            unsafe {
+                assert!((*place).is_null() && (*lease).is_null(), "{name}");
+                assert_eq!(sastaotp_error_charge(*failure), SASTAOTP_CHARGE_UNKNOWN, "{name}");
+                assert!(!sastaotp_error_intent(*failure).is_null(), "{name}");
+                sastaotp_error_free(*failure);
+            }
+        }
+    }
+}
