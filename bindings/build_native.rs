@@ -400,6 +400,9 @@ fn cargo_command(options: &Options, target_dir: &Path, command: &str) -> Command
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(&options.root).args([command, "--release", "--locked", "--target-dir"]);
     cargo.arg(target_dir);
+    // The variable RUSTFLAGS replaces these flags.
+    let quoted: Vec<_> = rust_flags().iter().map(|flag| format!("{flag:?}")).collect();
+    cargo.args(["--config", &format!("build.rustflags=[{}]", quoted.join(","))]);
     if options.debug_symbols {
         cargo.args(["--config", "profile.release.debug='line-tables-only'"]);
     }
@@ -408,6 +411,20 @@ fn cargo_command(options: &Options, target_dir: &Path, command: &str) -> Command
     }
     cargo.args(&options.cargo_arguments);
     cargo
+}
+
+/// The flags for all crates.
+fn rust_flags() -> Vec<String> {
+    // Frame pointers shorten the unwind tables by more than they lengthen the code, and let
+    // profilers walk the stack.
+    let mut flags = vec!["-Cforce-frame-pointers=yes".to_owned()];
+    // The messages of panics and the debug symbols do not name the home folder of the builder.
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    if let Some(cargo_home) = env::var_os("CARGO_HOME").map(PathBuf::from).or(home) {
+        let registry = cargo_home.join("registry/src");
+        flags.push(format!("--remap-path-prefix={}=crates", registry.display()));
+    }
+    flags
 }
 
 /// Runs a command, whose output goes to stderr: stdout is for the keys and values.
