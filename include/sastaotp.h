@@ -12,19 +12,21 @@
  *     int main(void) {
  *         sastaotp_client *client = NULL;
  *         sastaotp_lease *lease = NULL;
+ *         const sastaotp_activation *number;
  *         sastaotp_sms *sms = NULL;
+ *         sastaotp_unclaimed_list *left = NULL;
  *         sastaotp_error *error = NULL;
  *         sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
  *         int failed = 1;
  *
  *         request.service = "tg";
  *         request.country = "22";  // India: the service's country codes are not calling codes
- *         request.max_price = 80 * SASTAOTP_RUPEE;
+ *         request.max_price_micros = 80 * SASTAOTP_RUPEE;
  *
  *         // SASTAOTP_API_KEY is the key; set SASTAOTP_BASE_URL to use a sandbox.
  *         if (sastaotp_client_from_env(&client, &error)) goto end;
  *         if (sastaotp_client_lease(client, &request, &lease, &error)) goto end;
- *         const sastaotp_activation *number = sastaotp_lease_activation(lease);
+ *         number = sastaotp_lease_activation(lease);
  *         printf("send the SMS to %s\n", sastaotp_activation_phone_number(number));
  *         if (sastaotp_activation_wait_for_code(number, 300000, NULL, &sms, &error)) goto end;
  *         printf("the code is %s\n", sastaotp_sms_code(sms));
@@ -35,6 +37,12 @@
  *         sastaotp_sms_free(sms);
  *         // Completes the order; cancels it for the refund if no code arrived.
  *         sastaotp_lease_free(lease);
+ *         // If that failed, the number is still paid for.
+ *         if (client && !sastaotp_client_finish(client, 10000, &left, NULL)) {
+ *             for (size_t i = 0; i < sastaotp_unclaimed_list_count(left); i++)
+ *                 puts(sastaotp_unclaimed_message(sastaotp_unclaimed_list_get(left, i)));
+ *         }
+ *         sastaotp_unclaimed_list_free(left);
  *         sastaotp_client_free(client);
  *         return failed;
  *     }
@@ -78,12 +86,10 @@
  * 3.  Results. The caller passes the place for a result, such as `sastaotp_client **client`. On
  *     success it receives an object that the caller owns and frees with the "_free" function of its
  *     type; on failure it receives NULL. The library never reads or frees the previous content of a
- *     place. If a function returns a `const` object directly, the object belongs to the one it was
- *     read from and is freed with it.
- * 4.  Const. A call through a const pointer does not change the object as far as its caller can
- *     tell, and any number of threads may make one at once, unless the object's comment says
- *     otherwise. It may change the order at the service, which `const` does not describe:
- *     sastaotp_activation_cancel has a const activation.
+ *     place. If a function returns a `const` object directly, the object is part of its argument
+ *     and is freed with it.
+ * 4.  Const. A pointer to const means that any number of threads may make the call at once. It does
+ *     not mean that nothing changes: sastaotp_activation_cancel has a const activation.
  * 5.  Options. A struct of options (sastaotp_config, sastaotp_number_request,
  *     sastaotp_wait_options) begins with its size. Initialize it with its macro "_INIT", then set
  *     members. A call copies the struct and its texts. A later version may add members at the end;
@@ -106,18 +112,22 @@
  * 10. Memory. If an allocation fails, the process ends with SIGABRT: a call that may have bought a
  *     number cannot report it without memory. A journal keeps such a purchase.
  * 11. Fork. A forked child creates its own client, activation, lease, iterator, queue and token. If
- *     it uses one of its parent, the call fails with SASTAOTP_ERROR_CONFIG, changeable values read
- *     as if the object were NULL, and freeing the object does nothing. A child may read results,
- *     with one exception: if another thread was reading a text or "_json" of a result during the
- *     fork, reading that result in the child may block forever.
+ *     it uses an object of its parent, the call fails with SASTAOTP_ERROR_CONFIG, changeable values
+ *     read as if the object were NULL, and freeing the object does nothing. A child may read
+ *     results, with one exception: if another thread was reading a text or "_json" of a result
+ *     during the fork, reading that result in the child may block forever.
  * 12. JSON. Results have a "_json" function: the library's own stable JSON, with money in fields
  *     "..._micros" and times in "..._ms". Its field `raw` contains the service's reply, including
  *     fields that the library does not know yet.
  * 13. Signals. The library has its own threads, which any call may start. It installs no signal
  *     handlers, and its threads inherit the signal mask of the thread that started them. If a
  *     program waits for signals with signalfd or sigwait, it must block them in all its threads
- *     before the first call; otherwise a thread of the library may receive them. A signal handler
- *     may call sastaotp_cancel_token_trigger, and no other function.
+ *     before the first call; otherwise a thread of the library may receive them. A lost connection
+ *     raises no SIGPIPE. A signal handler may call sastaotp_cancel_token_trigger, and no other
+ *     function.
+ * 14. Plugins. The library stays loaded after dlclose, because its threads may still run: a reply
+ *     is awaited for at most 90 seconds, a name look-up longer. A plugin that is unloaded sets the
+ *     log off first, if it has set a callback.
  *
  * Threads
  *
@@ -167,7 +177,8 @@
 #endif
 
 /** The type of an enumeration's values, for languages that can state it. */
-#if defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#if (defined(__cplusplus) && (__cplusplus >= 201103L || defined(_MSC_VER))) || \
+    (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
 #define SASTAOTP_ENUM_INT32 : int32_t
 #else
 #define SASTAOTP_ENUM_INT32
@@ -306,9 +317,9 @@ typedef enum sastaotp_charge SASTAOTP_ENUM_INT32 {
      */
     SASTAOTP_CHARGE_UNKNOWN = 0,
     /** Certainly nothing was charged. */
-    SASTAOTP_NOT_CHARGED = 1,
+    SASTAOTP_CHARGE_NONE = 1,
     /** Money was charged. */
-    SASTAOTP_CHARGED = 2,
+    SASTAOTP_CHARGE_MADE = 2,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_CHARGE_MAX_ENUM = INT32_MAX
 } sastaotp_charge;
@@ -327,22 +338,24 @@ typedef enum sastaotp_retry SASTAOTP_ENUM_INT32 {
 
 /** A step of a request. */
 typedef enum sastaotp_phase SASTAOTP_ENUM_INT32 {
+    /** The step is not known: the error is NULL. */
+    SASTAOTP_PHASE_UNKNOWN = 0,
     /** Before a request: checking arguments, or waiting to send the next request. */
-    SASTAOTP_PHASE_PREPARE = 0,
+    SASTAOTP_PHASE_PREPARE = 1,
     /** Resolving the host name. */
-    SASTAOTP_PHASE_RESOLVE = 1,
+    SASTAOTP_PHASE_RESOLVE = 2,
     /** Connecting to the host or its proxy. */
-    SASTAOTP_PHASE_CONNECT = 2,
+    SASTAOTP_PHASE_CONNECT = 3,
     /** The TLS handshake. */
-    SASTAOTP_PHASE_TLS = 3,
+    SASTAOTP_PHASE_TLS = 4,
     /** Sending the request. */
-    SASTAOTP_PHASE_SEND = 4,
+    SASTAOTP_PHASE_SEND = 5,
     /** Receiving the reply. */
-    SASTAOTP_PHASE_RECEIVE = 5,
+    SASTAOTP_PHASE_RECEIVE = 6,
     /** Decoding the reply. */
-    SASTAOTP_PHASE_DECODE = 6,
+    SASTAOTP_PHASE_DECODE = 7,
     /** The service answered with an error. */
-    SASTAOTP_PHASE_SERVICE = 7,
+    SASTAOTP_PHASE_SERVICE = 8,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_PHASE_MAX_ENUM = INT32_MAX
 } sastaotp_phase;
@@ -374,7 +387,7 @@ const char *sastaotp_error_message(const sastaotp_error *error);
 const char *sastaotp_error_hint(const sastaotp_error *error);
 
 /**
- * Returns the service's error code verbatim, such as "NO_BALANCE". Returns NULL if the reply
+ * Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply
  * contains none. Since 0.1.0.
  */
 const char *sastaotp_error_code(const sastaotp_error *error);
@@ -385,12 +398,15 @@ const char *sastaotp_error_code(const sastaotp_error *error);
  */
 int32_t sastaotp_error_http_status(const sastaotp_error *error);
 
-/** Returns the step in which the call failed. Since 0.1.0. */
+/**
+ * Returns the step in which the call failed. Returns SASTAOTP_PHASE_UNKNOWN if `error` is NULL.
+ * Since 0.1.0.
+ */
 sastaotp_phase sastaotp_error_phase(const sastaotp_error *error);
 
 /**
  * Returns the effect of the call on the wallet. Check it first after a failed purchase. It is
- * SASTAOTP_NOT_CHARGED for calls that cost nothing, and SASTAOTP_CHARGE_UNKNOWN if `error` is
+ * SASTAOTP_CHARGE_NONE for calls that cost nothing, and SASTAOTP_CHARGE_UNKNOWN if `error` is
  * NULL. Since 0.1.0.
  */
 sastaotp_charge sastaotp_error_charge(const sastaotp_error *error);
@@ -409,7 +425,7 @@ sastaotp_retry sastaotp_error_retry(const sastaotp_error *error, uint32_t *after
 const char *sastaotp_error_fault(const sastaotp_error *error);
 
 /**
- * Returns the first 4,096 characters of the reply, verbatim, if the reply is the reason for the
+ * Returns the first 4,096 characters of the reply if the reply is the reason for the
  * failure. Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since
  * 0.1.0.
  */
@@ -439,7 +455,7 @@ typedef enum sastaotp_log_level SASTAOTP_ENUM_INT32 {
     SASTAOTP_LOG_ERROR = 1,
     /** Money that needs a person: a number that is listed as unclaimed, a journal that fails. */
     SASTAOTP_LOG_WARN = 2,
-    /** Purchases and settlements. */
+    /** Purchases and settlements, by their ids. */
     SASTAOTP_LOG_INFO = 3,
     /** Requests and replies. */
     SASTAOTP_LOG_DEBUG = 4,
@@ -456,19 +472,23 @@ typedef enum sastaotp_log_level SASTAOTP_ENUM_INT32 {
 typedef void (*sastaotp_log_callback)(void *user, sastaotp_log_level level, const char *message);
 
 /**
- * Sets the callback that receives the library's log: the records of `level` and of lower levels.
- * One thread at a time calls it, a thread of the library that holds no lock: it may call any
- * function, and a slow callback delays no call. If more than 4,096 records wait for it, further
- * ones are dropped and counted in a record. `user` is passed to each call.
+ * Sets the callback that receives the library's log: the records of `level` and of all more
+ * serious levels. There is one callback in a process, so it is for the program, not for a library
+ * that uses this one. One thread at a time calls it, a thread of this library that holds no lock:
+ * it may call any function, and a slow callback delays no call. If more than 4,096 records wait
+ * for it, further ones are dropped and counted in a record. `user` is passed to each call.
  *
  * SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the records that
  * wait were delivered and the last call of the previous callback has returned, so `user` can be
- * freed then; set the log off before the program ends. Called from the callback, it returns
- * immediately, and the records that wait are dropped. A C++ exception must not leave the callback.
+ * freed then, and the callback's code unloaded. The caller must not hold a lock that the callback
+ * takes. Set the log off before the program ends. A C++ exception must not leave the callback.
  *
- * Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, or if the program has
- * another logger of the Rust crate `log`, and with SASTAOTP_ERROR_CONNECTION if no thread can be
- * started. Since 0.1.0.
+ * From the callback only SASTAOTP_LOG_OFF is possible: it returns immediately, the records that
+ * wait are dropped, and the next call of this function waits for the end of the callback.
+ *
+ * Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
+ * another callback, or if the program has another logger of the Rust crate `log`, and with
+ * SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_log_set(sastaotp_log_level level,
@@ -559,7 +579,7 @@ typedef struct sastaotp_config {
      * earlier run sent does not count, even if this client finds it. With a journal, the purchases
      * of all clients and processes that use it count.
      */
-    int64_t budget;
+    int64_t budget_micros;
     /** The maximum number of idle connections that the client keeps. The default is 64. */
     uint32_t max_connections;
     /**
@@ -595,12 +615,15 @@ typedef struct sastaotp_config {
      * environment: SASTAOTP_API_KEY, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
      */
     bool from_env;
+    /** For later versions: 0. */
+    uint8_t reserved[6];
 } sastaotp_config;
 
 /** The defaults of sastaotp_config. */
 #define SASTAOTP_CONFIG_INIT \
     { sizeof(sastaotp_config), NULL, NULL, NULL, NULL, 0, NULL, SASTAOTP_NO_BUDGET, 0, \
-      0, 0, 0, SASTAOTP_API_KEY_IN_HEADER, SASTAOTP_DURABILITY_POWER, false, false }
+      0, 0, 0, SASTAOTP_API_KEY_IN_HEADER, SASTAOTP_DURABILITY_POWER, false, false, \
+      { 0, 0, 0, 0, 0, 0 } }
 
 /** No limit for the total of all charges. */
 #define SASTAOTP_NO_BUDGET INT64_MAX
@@ -619,9 +642,15 @@ sastaotp_cancel_token *sastaotp_cancel_token_new(void);
 
 /**
  * Triggers the token: every call that uses it returns SASTAOTP_ERROR_CANCELLED within 100 ms, and
- * every later call fails the same way. May be called from any thread while others are blocked in
- * calls, and from a signal handler: it takes no lock and no memory. Does nothing if `token` is
- * NULL. Since 0.1.0.
+ * every later call fails the same way. These go on, because they protect money:
+ * sastaotp_lease_close and sastaotp_lease_free settle the order, sastaotp_client_finish waits for
+ * purchases, and sastaotp_client_settle_leftover_leases returns the leases with the reason why
+ * each one is not settled. To change an order after the trigger, claim it again with the client
+ * without the token.
+ *
+ * May be called from any thread while others are blocked in calls, and from a signal handler: it
+ * takes no lock and no memory. Before the token is freed, no handler may be able to trigger it.
+ * Does nothing if `token` is NULL. Since 0.1.0.
  */
 void sastaotp_cancel_token_trigger(const sastaotp_cancel_token *token);
 
@@ -710,7 +739,8 @@ sastaotp_status sastaotp_client_with(const sastaotp_client *client,
                                      sastaotp_error **error);
 
 /**
- * Frees a client or a handle of one. Its activations, leases and results stay usable. No other
+ * Frees a client or a handle of one. Its activations, leases, iterators, queues and results stay
+ * usable. No other
  * thread may be in a purchase of the client. Does not wait for purchases in flight: before the
  * program ends, call sastaotp_client_finish. Since 0.1.0.
  */
@@ -740,7 +770,7 @@ sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
  * purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
  * an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
  * every entry: without a journal, no other record of it exists after the process has ended. The
- * client stays usable. Sends nothing.
+ * client stays usable. Sends nothing. A triggered token does not end the wait.
  *
  * 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
  * 0.1.0.
@@ -821,7 +851,7 @@ const char *sastaotp_service_name(const sastaotp_service *service);
  * Writes the price of a number without a chosen country, in micro-rupees. Returns false if the
  * service does not report it. Since 0.1.0.
  */
-bool sastaotp_service_price(const sastaotp_service *service, int64_t *micros);
+bool sastaotp_service_price_micros(const sastaotp_service *service, int64_t *micros);
 
 /**
  * Writes the number of available numbers. Returns false if the service does not report it. Since
@@ -863,7 +893,7 @@ const char *sastaotp_offer_country_name(const sastaotp_offer *offer);
  * Writes the price of a number in this country, in micro-rupees. Returns false if the service does
  * not report it. Since 0.1.0.
  */
-bool sastaotp_offer_price(const sastaotp_offer *offer, int64_t *micros);
+bool sastaotp_offer_price_micros(const sastaotp_offer *offer, int64_t *micros);
 
 /**
  * Writes the number of available numbers. Returns false if the service does not report it. Since
@@ -914,13 +944,13 @@ const char *sastaotp_prices_service(const sastaotp_prices *prices, size_t index)
  * Writes the price of a number, in micro-rupees. Returns false if the index is out of range or the
  * reply's price is not readable. Since 0.1.0.
  */
-bool sastaotp_prices_price(const sastaotp_prices *prices, size_t index, int64_t *micros);
+bool sastaotp_prices_price_micros(const sastaotp_prices *prices, size_t index, int64_t *micros);
 
 /**
  * Writes the number of available numbers; the live service reports 999 everywhere. Returns false
  * if the index is out of range or the service does not report it. Since 0.1.0.
  */
-bool sastaotp_prices_available(const sastaotp_prices *prices, size_t index, uint32_t *count);
+bool sastaotp_prices_available(const sastaotp_prices *prices, size_t index, uint64_t *count);
 
 /**
  * Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has
@@ -1101,7 +1131,7 @@ bool sastaotp_order_created_at_ms(const sastaotp_order *order, int64_t *millis);
 /**
  * Writes the amount charged, in micro-rupees. Returns false if the reply has none. Since 0.1.0.
  */
-bool sastaotp_order_price(const sastaotp_order *order, int64_t *micros);
+bool sastaotp_order_price_micros(const sastaotp_order *order, int64_t *micros);
 
 /**
  * Returns the order as JSON: order_id, activation_id, phone_number, service, country,
@@ -1137,8 +1167,8 @@ struct sastaotp_activation;
  * country and the price. A purchase copies the request, so one request can buy many numbers.
  *
  * State the country: one of `country`, `operator_` and `any_country`, or the first two together.
- * State the price: `max_price`. If one of the two is not stated, or two statements disagree, the
- * purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
+ * State the price: `max_price_micros`. If one of the two is not stated, or two statements
+ * disagree, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
  */
 typedef struct sastaotp_number_request {
     /** The size of the struct, which SASTAOTP_NUMBER_REQUEST_INIT sets. */
@@ -1160,16 +1190,19 @@ typedef struct sastaotp_number_request {
      * The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
      * any price, which a client with a budget does not. 0, which the initializer sets, is refused.
      */
-    int64_t max_price;
+    int64_t max_price_micros;
     /** Whether the service may choose the country. */
     bool any_country;
     /** Whether the number must be able to receive several codes. */
     bool multi_sms;
+    /** For later versions: 0. */
+    uint8_t reserved[6];
 } sastaotp_number_request;
 
 /** The defaults of sastaotp_number_request. */
 #define SASTAOTP_NUMBER_REQUEST_INIT \
-    { sizeof(sastaotp_number_request), NULL, NULL, NULL, 0, false, false }
+    { sizeof(sastaotp_number_request), NULL, NULL, NULL, 0, false, false, \
+      { 0, 0, 0, 0, 0, 0 } }
 
 /** No maximum for the price of a number. */
 #define SASTAOTP_ANY_PRICE INT64_MAX
@@ -1191,7 +1224,7 @@ sastaotp_status sastaotp_client_get_number(const sastaotp_client *client,
                                            sastaotp_error **error);
 
 /**
- * Buys the number of a completed activation again, for at most `max_price` micro-rupees, or at any
+ * Buys the number of a completed activation again, for at most `max_price_micros`, or at any
  * price if it is SASTAOTP_ANY_PRICE. Action regetNumber. COSTS MONEY, as much as the first time.
  *
  * The service accepts no maximum for this action. If the price is known, from the purchase or from
@@ -1204,7 +1237,7 @@ sastaotp_status sastaotp_client_get_number(const sastaotp_client *client,
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_client_reget_number(const sastaotp_client *client,
                                              const char *id,
-                                             int64_t max_price,
+                                             int64_t max_price_micros,
                                              struct sastaotp_activation **activation,
                                              sastaotp_error **error);
 
@@ -1283,7 +1316,7 @@ const char *sastaotp_intent_operator(const sastaotp_intent *intent);
  * Writes the maximum price, in micro-rupees. Returns false if the request accepts any price, or
  * the maximum is unknown. Since 0.1.0.
  */
-bool sastaotp_intent_max_price(const sastaotp_intent *intent, int64_t *micros);
+bool sastaotp_intent_max_price_micros(const sastaotp_intent *intent, int64_t *micros);
 
 /**
  * Copies an intent, to keep it after the error or list that contains it is freed. The caller owns
@@ -1322,7 +1355,7 @@ const char *sastaotp_purchase_country(const sastaotp_purchase *purchase);
 /**
  * Writes the amount charged, in micro-rupees. Returns false if the reply has none. Since 0.1.0.
  */
-bool sastaotp_purchase_price(const sastaotp_purchase *purchase, int64_t *micros);
+bool sastaotp_purchase_price_micros(const sastaotp_purchase *purchase, int64_t *micros);
 
 /**
  * Writes whether the service sells further codes for this number. Returns false if the reply does
@@ -1543,7 +1576,7 @@ const char *sastaotp_activation_phone_number(const sastaotp_activation *activati
  * Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
  * if sastaotp_activation_purchase is NULL. Since 0.1.0.
  */
-bool sastaotp_activation_price(const sastaotp_activation *activation, int64_t *micros);
+bool sastaotp_activation_price_micros(const sastaotp_activation *activation, int64_t *micros);
 
 /**
  * Writes when the order expires, in milliseconds since 1970. Returns false if the service did not
@@ -1744,11 +1777,13 @@ typedef struct sastaotp_wait_options {
      * settle it later. If the cancellation fails in another way, the wait fails with its error.
      */
     bool cancel_on_timeout;
+    /** For later versions: 0. */
+    uint8_t reserved[2];
 } sastaotp_wait_options;
 
 /** The defaults of sastaotp_wait_options. */
 #define SASTAOTP_WAIT_OPTIONS_INIT \
-    { sizeof(sastaotp_wait_options), 0, false, false }
+    { sizeof(sastaotp_wait_options), 0, false, false, { 0, 0 } }
 
 /** A message that a number received. Immutable. */
 typedef struct sastaotp_sms sastaotp_sms;
@@ -1782,21 +1817,21 @@ typedef struct sastaotp_activation_status sastaotp_activation_status;
 /** The kinds of sastaotp_activation_status. */
 typedef enum sastaotp_status_kind SASTAOTP_ENUM_INT32 {
     /** No code has arrived yet. */
-    SASTAOTP_ACTIVATION_STATUS_WAITING = 0,
+    SASTAOTP_ACTIVATION_STATUS_WAITING = 1,
     /** The service waits for the next code; the previous one is in the JSON. */
-    SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT = 1,
+    SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT = 2,
     /** A code has arrived: sastaotp_activation_status_sms. */
-    SASTAOTP_ACTIVATION_STATUS_RECEIVED = 2,
+    SASTAOTP_ACTIVATION_STATUS_RECEIVED = 3,
     /**
      * The service reports cancelled. If the order already had its code, the service may also mean
      * completed or expired.
      */
-    SASTAOTP_ACTIVATION_STATUS_CANCELLED = 3,
+    SASTAOTP_ACTIVATION_STATUS_CANCELLED = 4,
     /**
      * A status that is unknown to the library: sastaotp_activation_status_text. It does not end the
      * order.
      */
-    SASTAOTP_ACTIVATION_STATUS_OTHER = 4,
+    SASTAOTP_ACTIVATION_STATUS_OTHER = 0,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_STATUS_KIND_MAX_ENUM = INT32_MAX
 } sastaotp_status_kind;
@@ -1833,20 +1868,22 @@ typedef struct sastaotp_settlement sastaotp_settlement;
 
 /** The state of an order after it was settled. */
 typedef enum sastaotp_settled SASTAOTP_ENUM_INT32 {
+    /** The state is not known: `settlement` is NULL. */
+    SASTAOTP_SETTLED_UNKNOWN = 0,
     /** Completed: the price is spent. */
-    SASTAOTP_SETTLED_COMPLETED = 0,
+    SASTAOTP_SETTLED_COMPLETED = 1,
     /** Cancelled: the price is refunded. */
-    SASTAOTP_SETTLED_CANCELLED = 1,
+    SASTAOTP_SETTLED_CANCELLED = 2,
     /** Not cancelled, because a code arrived first. The order is still open: complete it. */
-    SASTAOTP_SETTLED_CODE_ARRIVED = 2,
+    SASTAOTP_SETTLED_CODE_ARRIVED = 3,
     /** The order had already ended. */
-    SASTAOTP_SETTLED_ALREADY_OVER = 3,
+    SASTAOTP_SETTLED_ALREADY_OVER = 4,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_SETTLED_MAX_ENUM = INT32_MAX
 } sastaotp_settled;
 
 /**
- * Returns the state of the order. Returns SASTAOTP_SETTLED_ALREADY_OVER if `settlement` is NULL.
+ * Returns the state of the order. Returns SASTAOTP_SETTLED_UNKNOWN if `settlement` is NULL.
  * Since 0.1.0.
  */
 sastaotp_settled sastaotp_settlement_state(const sastaotp_settlement *settlement);
@@ -1893,7 +1930,7 @@ const sastaotp_activation *sastaotp_lease_activation(const sastaotp_lease *lease
 
 /**
  * Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
- * sastaotp_client_unclaimed lists the number. Free the lease afterwards.
+ * sastaotp_client_unclaimed lists the number once the lease is freed. Free it afterwards.
  *
  * A token that was triggered before does not prevent it: then the order is settled as
  * sastaotp_lease_free does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
@@ -1957,7 +1994,8 @@ typedef struct sastaotp_queue sastaotp_queue;
  * loses none of its time, unless the settings of the client state a timeout: then its ticket
  * completes within the timeout, and a purchase whose reply would be too late is not sent.
  *
- * A cancellation token of the client does not affect the queue: cancel its tickets instead. Fails
+ * The client may be freed before the queue. A cancellation token of the client does not affect the
+ * queue: cancel its tickets instead. Fails
  * with SASTAOTP_ERROR_CONFIG if `workers` is out of range, and with SASTAOTP_ERROR_CONNECTION if
  * the process has no file descriptor left. Since 0.1.0.
  */
@@ -1995,8 +2033,9 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
  * id, status of set_status, timeout_ms of wait_for_code, intent, and service, a country and a
  * price of a purchase. A country is country, any_country: true, or operator, which may be beside
  * country. A price is max_price as text, max_price_micros, or accept_any_price: true. If two of
- * them disagree, the operation is refused. null counts as absent. An id is a text in quotes. An
- * intent is the object that sastaotp_intent_json returns.
+ * them disagree, the operation is refused. null counts as absent, and a member that the operation
+ * does not have is refused. An id is a text in quotes. An intent is the object that
+ * sastaotp_intent_json returns.
  *
  * The result of an operation is the "_json" of its function's result. For get_number, lease, buy
  * and reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -2053,6 +2092,28 @@ sastaotp_status sastaotp_queue_submit_request_next_code(const sastaotp_queue *qu
                                                         sastaotp_error **error);
 
 /**
+ * Starts sastaotp_activation_complete on an activation: sastaotp_completion_settlement returns the
+ * result. Since 0.1.0.
+ */
+SASTAOTP_MUST_USE
+sastaotp_status sastaotp_queue_submit_complete(const sastaotp_queue *queue,
+                                               const char *id,
+                                               void *user,
+                                               uint64_t *ticket,
+                                               sastaotp_error **error);
+
+/**
+ * Starts sastaotp_activation_cancel on an activation: sastaotp_completion_settlement returns the
+ * result. sastaotp_queue_cancel cancels a ticket, not an order. Since 0.1.0.
+ */
+SASTAOTP_MUST_USE
+sastaotp_status sastaotp_queue_submit_cancel(const sastaotp_queue *queue,
+                                             const char *id,
+                                             void *user,
+                                             uint64_t *ticket,
+                                             sastaotp_error **error);
+
+/**
  * Starts sastaotp_activation_settle on an activation: sastaotp_completion_settlement returns the
  * result. Since 0.1.0.
  */
@@ -2091,7 +2152,10 @@ bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
 /**
  * Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits
  * at most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned
- * once.
+ * once. After sastaotp_queue_close it does not wait: take until `*count` is 0.
+ *
+ * A cancellation token does not end the wait. To wake the thread for another reason as well, wait
+ * for sastaotp_queue_fd and that reason together.
  *
  * The caller owns each completion: free it with sastaotp_completion_free. Since 0.1.0.
  */
@@ -2132,10 +2196,11 @@ intptr_t sastaotp_queue_fd(const sastaotp_queue *queue);
 size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
 
 /**
- * Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
- * most `timeout_ms` milliseconds for their replies. Then returns the list of
+ * Ends the use of a queue: cancels its operations except the purchases that were sent, and waits
+ * at most `timeout_ms` milliseconds for their replies. Each ticket completes, and its completion
+ * can still be taken: take them to have each `user` back. Then returns the list of
  * sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
- * every entry: after the process has ended, no other record of it exists.
+ * every entry: without a journal, no other record of it exists after the process has ended.
  *
  * Within the same time, joins the threads that the queue and its purchases started. 10,000 is a
  * good value for `timeout_ms`. Free the queue afterwards, and `*list` with
@@ -2148,10 +2213,11 @@ sastaotp_status sastaotp_queue_close(const sastaotp_queue *queue,
                                      sastaotp_error **error);
 
 /**
- * Frees a queue and ends its operations without waiting for them. Waits and reads end within a
- * second, without completions; the orders do not change. A purchase that was sent continues until
- * its reply, and sastaotp_client_unclaimed lists it. It also lists a purchase that is finished but
- * was not taken. Before the program ends, call sastaotp_queue_close first. Since 0.1.0.
+ * Frees a queue and ends its operations without waiting for them: without completions, so the
+ * `user` of an operation is not returned. Waits and reads end within a second; the orders do not
+ * change. A purchase that was sent continues until its reply, and sastaotp_client_unclaimed lists
+ * it. It also lists a purchase that is finished but was not taken. Before the program ends, call
+ * sastaotp_queue_close first. Since 0.1.0.
  */
 void sastaotp_queue_free(sastaotp_queue *queue);
 
@@ -2164,7 +2230,10 @@ uint64_t sastaotp_completion_ticket(const sastaotp_completion *completion);
 /** Returns the `user` of the submit. The library never dereferences it. Since 0.1.0. */
 void *sastaotp_completion_user(const sastaotp_completion *completion);
 
-/** Returns SASTAOTP_OK, or the kind of failure of the operation. Since 0.1.0. */
+/**
+ * Returns SASTAOTP_OK, or the kind of failure of the operation. Returns SASTAOTP_ERROR_CONFIG if
+ * `completion` is NULL: the operation has not finished. Since 0.1.0.
+ */
 sastaotp_status sastaotp_completion_status(const sastaotp_completion *completion);
 
 /**
@@ -2224,11 +2293,11 @@ typedef struct sastaotp_unclaimed sastaotp_unclaimed;
 /** The outcome of an unclaimed purchase. */
 typedef enum sastaotp_outcome SASTAOTP_ENUM_INT32 {
     /** The reply has not arrived yet. */
-    SASTAOTP_OUTCOME_PENDING = 0,
+    SASTAOTP_OUTCOME_PENDING = 1,
     /** A number was bought: claim it with sastaotp_client_activation. */
-    SASTAOTP_OUTCOME_BOUGHT = 1,
+    SASTAOTP_OUTCOME_BOUGHT = 2,
     /** The outcome is unknown: reconcile the intent, then claim an order or resolve the intent. */
-    SASTAOTP_OUTCOME_UNKNOWN = 2,
+    SASTAOTP_OUTCOME_UNKNOWN = 0,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_OUTCOME_MAX_ENUM = INT32_MAX
 } sastaotp_outcome;

@@ -1,10 +1,19 @@
 //! `CancelToken`: ends blocked calls from another thread.
 
 use std::fmt;
-#[cfg(unix)]
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// The longest time for which a blocked call does not see a trigger that wakes it in no other way.
+const SLICE: Duration = Duration::from_millis(50);
+/// The longest single sleep on the pipe.
+const MAX_SLEEP: Duration = Duration::from_secs(86_400);
 
 /// Ends calls from another thread.
 ///
@@ -26,47 +35,64 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Default)]
 pub struct CancelToken(Arc<Shared>);
 
+/// A signal handler may trigger the token, so triggering takes no lock and allocates nothing.
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    cancelled: bool,
-    /// Made when the first call that uses this token polls a socket.
-    #[cfg(unix)]
-    wake: Option<Wake>,
+    cancelled: AtomicBool,
+    /// Made when the first call that uses the token blocks.
+    wake: OnceLock<Box<Wake>>,
+    /// For [`CancelToken::nudge`], which wakes the threads in [`CancelToken::wait_or`].
+    nudging: Mutex<()>,
+    nudged: Condvar,
 }
 
 /// A pipe that becomes readable when the token is triggered. The byte in it is never read, so it
 /// stays readable. Closing the write end would not wake the reader while a forked child has a copy.
-#[cfg(unix)]
 struct Wake {
     /// The process that made the pipe. A forked child shares the pipe and must not trigger it,
     /// because that would end the parent's calls.
     pid: u32,
     reader: Arc<PipeReader>,
-    /// `None` once the token is triggered.
-    writer: Option<PipeWriter>,
+    writer: PipeWriter,
+    /// The pipe of a forked child.
+    of_child: OnceLock<Box<Self>>,
 }
 
-#[cfg(unix)]
 impl Wake {
-    fn new() -> io::Result<Self> {
+    fn new(pid: u32) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        Ok(Self { pid: std::process::id(), reader: Arc::new(reader), writer: Some(writer) })
+        Ok(Self { pid, reader: Arc::new(reader), writer, of_child: OnceLock::new() })
     }
 
-    fn belongs_to_this_process(&self) -> bool {
-        self.pid == std::process::id()
+    fn trigger(&self) {
+        // Cannot block or fail: at most two bytes are written, and this struct holds the read end.
+        let _ = (&self.writer).write(&[1]);
+    }
+}
+
+impl Shared {
+    /// Returns the pipe of a process, if it has made one.
+    fn wake_of(&self, pid: u32) -> Option<&Wake> {
+        let mut next = &self.wake;
+        while let Some(wake) = next.get() {
+            if wake.pid == pid {
+                return Some(wake);
+            }
+            next = &wake.of_child;
+        }
+        None
     }
 
-    fn trigger(&mut self) {
-        if let Some(mut writer) = self.writer.take() {
-            // Cannot block or fail: the pipe is empty and this struct holds its read end.
-            let _ = writer.write_all(&[1]);
+    /// Returns the pipe of a process, and makes it if it does not exist.
+    fn make_wake(&self, pid: u32) -> io::Result<&Wake> {
+        let mut next = &self.wake;
+        loop {
+            match next.get() {
+                Some(wake) if wake.pid == pid => return Ok(wake),
+                Some(wake) => next = &wake.of_child,
+                // If another thread is faster, its pipe counts.
+                None => drop(next.set(Box::new(Wake::new(pid)?))),
+            }
         }
     }
 }
@@ -78,71 +104,87 @@ impl CancelToken {
     }
 
     /// Triggers the token: every call that uses it fails with
-    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). Async-signal-safe: a signal handler
+    /// may call it.
     pub fn cancel(&self) {
-        let mut state = self.lock();
-        state.cancelled = true;
-        #[cfg(unix)]
-        if let Some(wake) = state.wake.as_mut().filter(|wake| wake.belongs_to_this_process()) {
+        if self.0.cancelled.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        // Either this sees the pipe, or the thread that makes it sees the flag.
+        fence(Ordering::SeqCst);
+        if let Some(wake) = self.0.wake_of(process::id()) {
             wake.trigger();
         }
-        drop(state);
-        self.0.changed.notify_all();
     }
 
     /// Returns true if the token was triggered.
     pub fn is_cancelled(&self) -> bool {
-        self.lock().cancelled
+        self.0.cancelled.load(Ordering::SeqCst)
     }
 
     /// Blocks until the token is triggered or `timeout` passes. Returns true if it was triggered.
     pub fn wait(&self, timeout: Duration) -> bool {
-        // The timeout is too long for an `Instant`: wait for the trigger only.
-        let Some(end) = Instant::now().checked_add(timeout) else {
-            let state = self.0.changed.wait_while(self.lock(), |state| !state.cancelled);
-            return state.unwrap_or_else(PoisonError::into_inner).cancelled;
-        };
-        let left = end.saturating_duration_since(Instant::now());
-        let (state, _) = self
-            .0
-            .changed
-            .wait_timeout_while(self.lock(), left, |state| !state.cancelled)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.cancelled
+        // If the timeout is too long for an `Instant`, only the trigger ends the wait.
+        let end = Instant::now().checked_add(timeout);
+        while !self.is_cancelled() {
+            let left = end.map_or(MAX_SLEEP, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            self.sleep(left.min(MAX_SLEEP));
+        }
+        true
+    }
+
+    /// Sleeps until the token is triggered, or shorter.
+    fn sleep(&self, duration: Duration) {
+        let slept = self.wake_fd().and_then(|wake| {
+            let timeout = Timespec::try_from(duration).ok();
+            Ok(poll(&mut [PollFd::new(&*wake, PollFlags::IN)], timeout.as_ref())?)
+        });
+        match slept {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // The process has no descriptor left.
+            Err(_) => thread::sleep(duration.min(SLICE)),
+        }
     }
 
     /// Blocks until the token is triggered, `timeout` passes, or `done` returns true. `done` is
     /// called again after each [`CancelToken::nudge`].
     pub(crate) fn wait_or(&self, timeout: Duration, done: impl Fn() -> bool) {
-        let waiting = |state: &mut State| !state.cancelled && !done();
-        let _ = self.0.changed.wait_timeout_while(self.lock(), timeout, waiting);
+        let end = Instant::now().checked_add(timeout);
+        let mut nudging = self.0.nudging.lock().unwrap_or_else(PoisonError::into_inner);
+        while !self.is_cancelled() && !done() {
+            let left = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            // A trigger does not notify, because a signal handler must not.
+            let waited = self.0.nudged.wait_timeout(nudging, left.min(SLICE));
+            nudging = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Makes every thread in [`CancelToken::wait_or`] check its `done` again.
     pub(crate) fn nudge(&self) {
         // Hold the lock so that no thread is between its check and its wait.
-        let _state = self.lock();
-        self.0.changed.notify_all();
+        let _nudging = self.0.nudging.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.nudged.notify_all();
     }
 
     /// Returns a descriptor that becomes readable when the token is triggered, and stays readable.
-    #[cfg(unix)]
     pub(crate) fn wake_fd(&self) -> io::Result<Arc<PipeReader>> {
-        let mut state = self.lock();
-        let State { cancelled, wake } = &mut *state;
-        let wake = match wake {
-            Some(wake) if wake.belongs_to_this_process() => wake,
-            other => other.insert(Wake::new()?),
-        };
-        if *cancelled {
-            wake.trigger();
+        let pid = process::id();
+        if let Some(wake) = self.0.wake_of(pid) {
+            return Ok(Arc::clone(&wake.reader));
         }
-        Ok(Arc::clone(&wake.reader))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock cannot leave a bool and two descriptors half changed.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let made = self.0.make_wake(pid)?;
+        fence(Ordering::SeqCst);
+        if self.is_cancelled() {
+            made.trigger();
+        }
+        Ok(Arc::clone(&made.reader))
     }
 }
 
@@ -152,10 +194,8 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
     use super::*;
 
     fn is_readable(fd: &PipeReader) -> bool {
@@ -166,8 +206,7 @@ mod tests {
     fn trigger_wakes_despite_a_forked_write_end() {
         let cancel = CancelToken::new();
         let wake = cancel.wake_fd().unwrap();
-        let copy_in_child =
-            cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
+        let copy_in_child = cancel.0.wake.get().unwrap().writer.try_clone().unwrap();
         assert!(!is_readable(&wake));
         cancel.cancel();
         assert!(is_readable(&wake));
@@ -182,16 +221,41 @@ mod tests {
     fn forked_child_cancels_only_its_own_calls() {
         for calls_before in [true, false] {
             let cancel = CancelToken::new();
-            let parent_wake = cancel.wake_fd().unwrap();
-            // Pretend to be the child: another process made the pipe and holds both ends.
-            let _ends =
-                cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
-            cancel.lock().wake.as_mut().unwrap().pid = std::process::id() + 1;
+            // Pretend to be the child: another process made the pipe, and this one has both ends.
+            let parent_wake = Arc::clone(&cancel.0.make_wake(process::id() + 1).unwrap().reader);
             let child_wake = calls_before.then(|| cancel.wake_fd().unwrap());
             cancel.cancel();
             assert!(child_wake.is_none_or(|wake| is_readable(&wake)));
             assert!(is_readable(&cancel.wake_fd().unwrap()));
             assert!(!is_readable(&parent_wake));
+        }
+    }
+
+    #[test]
+    fn a_token_is_triggered_any_number_of_times() {
+        let cancel = CancelToken::new();
+        cancel.wake_fd().unwrap();
+        // More bytes than a pipe has room for.
+        for _ in 0..200_000 {
+            cancel.cancel();
+        }
+        assert!(cancel.wait(Duration::MAX));
+    }
+
+    #[test]
+    fn every_waiting_thread_sees_the_trigger() {
+        for _ in 0..200 {
+            let cancel = CancelToken::new();
+            thread::scope(|scope| {
+                for waiter in 0..4 {
+                    let cancel = &cancel;
+                    scope.spawn(move || match waiter % 2 {
+                        0 => assert!(cancel.wait(Duration::MAX)),
+                        _ => cancel.wait_or(Duration::MAX, || false),
+                    });
+                }
+                cancel.cancel();
+            });
         }
     }
 }

@@ -132,6 +132,7 @@ mod order_state; // the codes of one order, and when to poll it next
 mod queue; // many operations at once
 #[cfg(feature = "sandbox")]
 pub mod sandbox; // the service itself, for tests
+mod threads; // threads that their owner can join
 
 // Public only for this project's tests, benches and programs. Not part of the API.
 #[doc(hidden)]

@@ -11,7 +11,9 @@ mod timing;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Charge, Client, ErrorKind, Operation, Output, Queue, Ticket};
+use sastaotp::{
+    CancelToken, Charge, Client, ErrorKind, NumberRequest, Operation, Output, Queue, Ticket,
+};
 use serde_json::{Value, json};
 use timing::at_most;
 
@@ -223,16 +225,32 @@ fn a_claimed_number_has_its_phone_number_and_price() {
     let purchase = json!({"op": "get_number", "service": "zz_lost_reply", "country": "22", "max_price": "100"});
     let lost = fixture.queue.join(fixture.submit(purchase), SOON).unwrap().unwrap();
     let error = json!(lost.result.unwrap_err());
-    let found =
-        fixture.run(json!({"op": "reconcile", "intent": error["intent"], "timeout_ms": 20_000}));
+    // An order of another program is claimed before any page of the history shows it.
+    let made = fixture.control("orders", r#"{"service":"zz_never"}"#);
+    let id = made["orders"][0]["activation_id"].as_str().unwrap();
+    let early = fixture.client.activation(id).unwrap();
+    assert_eq!((early.phone_number(), early.price()), (None, None));
+    let found = fixture.run(json!({"op": "reconcile", "intent": error["intent"], "timeout_ms": 0}));
     let order = &found["candidates"][0];
     assert!(order["phone_number"].is_string() && order["price_micros"].is_number(), "{found}");
     assert_eq!(
         claimed(&order["activation_id"]),
         json!([order["phone_number"], order["price_micros"]])
     );
+    assert!(early.phone_number().is_some() && early.price().is_some(), "{early:?}");
     fixture.queue.close(Duration::ZERO);
     assert_eq!(claimed(&bought["id"]), json!([bought["phone_number"], bought["price_micros"]]));
+}
+
+#[test]
+fn a_closed_queue_keeps_no_taker_waiting() {
+    let fixture = Fixture::start("taker");
+    std::thread::scope(|scope| {
+        let taker = scope.spawn(|| fixture.queue.take(1, SOON));
+        fixture.queue.close(Duration::ZERO);
+        assert!(taker.join().unwrap().is_empty());
+    });
+    assert!(fixture.queue.take(1, SOON).is_empty(), "nor one that comes later");
 }
 
 #[test]

@@ -134,7 +134,7 @@ pub unsafe extern "C" fn sastaotp_activation_phone_number(
 /// Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
 /// if sastaotp_activation_purchase is NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_price(
+pub unsafe extern "C" fn sastaotp_activation_price_micros(
     activation: *const sastaotp_activation,
     micros: *mut i64,
 ) -> bool {
@@ -269,7 +269,7 @@ pub unsafe extern "C" fn sastaotp_activation_try_wait_for_code(
     call(error, || {
         clear_result(sms)?;
         let waiting = wait_options(timeout_ms, options)?;
-        if let Some(arrived) = as_activation(activation)?.wait_for_code(waiting).map(Some)? {
+        if let Some(arrived) = as_activation(activation)?.try_wait_for_code(waiting)? {
             pointer::write(sms, pointer::into_raw(sastaotp_sms::new(arrived)));
         }
         Ok(())

@@ -21,18 +21,18 @@ pub struct sastaotp_activation_status {
 pub struct sastaotp_status_kind(pub i32);
 
 /// No code has arrived yet.
-pub const SASTAOTP_ACTIVATION_STATUS_WAITING: sastaotp_status_kind = sastaotp_status_kind(0);
+pub const SASTAOTP_ACTIVATION_STATUS_WAITING: sastaotp_status_kind = sastaotp_status_kind(1);
 /// The service waits for the next code; the previous one is in the JSON.
 pub const SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT: sastaotp_status_kind =
-    sastaotp_status_kind(1);
+    sastaotp_status_kind(2);
 /// A code has arrived: sastaotp_activation_status_sms.
-pub const SASTAOTP_ACTIVATION_STATUS_RECEIVED: sastaotp_status_kind = sastaotp_status_kind(2);
+pub const SASTAOTP_ACTIVATION_STATUS_RECEIVED: sastaotp_status_kind = sastaotp_status_kind(3);
 /// The service reports cancelled. If the order already had its code, the service may also mean
 /// completed or expired.
-pub const SASTAOTP_ACTIVATION_STATUS_CANCELLED: sastaotp_status_kind = sastaotp_status_kind(3);
+pub const SASTAOTP_ACTIVATION_STATUS_CANCELLED: sastaotp_status_kind = sastaotp_status_kind(4);
 /// A status that is unknown to the library: sastaotp_activation_status_text. It does not end the
 /// order.
-pub const SASTAOTP_ACTIVATION_STATUS_OTHER: sastaotp_status_kind = sastaotp_status_kind(4);
+pub const SASTAOTP_ACTIVATION_STATUS_OTHER: sastaotp_status_kind = sastaotp_status_kind(0);
 
 impl sastaotp_activation_status {
     pub(super) fn new(answer: Answer<Status>) -> Self {

@@ -6,7 +6,9 @@ use std::ptr::{null, null_mut};
 use super::activation::sastaotp_activation;
 use super::boundary::{free, read_or};
 use super::c_strings::c_string;
-use super::error::{SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of};
+use super::error::{
+    SASTAOTP_ERROR_CONFIG, SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of,
+};
 use super::reconcile::sastaotp_reconciliation;
 use super::settlement::sastaotp_settlement;
 use super::sms::sastaotp_sms;
@@ -95,12 +97,13 @@ pub unsafe extern "C" fn sastaotp_completion_user(
     read_or(completion, null_mut(), |completion| completion.user as *mut c_void)
 }
 
-/// Returns SASTAOTP_OK, or the kind of failure of the operation. Since 0.1.0.
+/// Returns SASTAOTP_OK, or the kind of failure of the operation. Returns SASTAOTP_ERROR_CONFIG if
+/// `completion` is NULL: the operation has not finished. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_completion_status(
     completion: *const sastaotp_completion,
 ) -> sastaotp_status {
-    read_or(completion, SASTAOTP_OK, |completion| completion.status)
+    read_or(completion, SASTAOTP_ERROR_CONFIG, |completion| completion.status)
 }
 
 /// Returns the reason why the operation failed. Returns NULL if it succeeded. The error belongs to

@@ -71,7 +71,7 @@ pub struct sastaotp_config {
     /// Only the purchases that this client sends count. A purchase that another client or an
     /// earlier run sent does not count, even if this client finds it. With a journal, the purchases
     /// of all clients and processes that use it count.
-    pub budget: i64,
+    pub budget_micros: i64,
     /// The maximum number of idle connections that the client keeps. The default is 64.
     pub max_connections: u32,
     /// The maximum duration of a call, including its retries, in milliseconds. The default is
@@ -97,6 +97,8 @@ pub struct sastaotp_config {
     /// Whether the members `api_key`, `base_url` and `journal` that are NULL are read from the
     /// environment: SASTAOTP_API_KEY, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
     pub from_env: c_bool,
+    /// For later versions: 0.
+    pub reserved: [u8; 6],
 }
 
 /// No limit for the total of all charges.
@@ -112,7 +114,7 @@ unsafe impl Options for sastaotp_config {
         ca_pem: std::ptr::null(),
         ca_pem_length: 0,
         journal: std::ptr::null(),
-        budget: SASTAOTP_NO_BUDGET,
+        budget_micros: SASTAOTP_NO_BUDGET,
         max_connections: 0,
         timeout_ms: 0,
         late_booking_ms: 0,
@@ -121,9 +123,14 @@ unsafe impl Options for sastaotp_config {
         durability: SASTAOTP_DURABILITY_POWER,
         journal_on_network: c_bool::FALSE,
         from_env: c_bool::FALSE,
+        reserved: [0; 6],
     };
-    /// The size in version 0.1.0.
-    const LEAST_SIZE: usize = size_of::<Self>();
+    /// The size in version 0.1.0. It never changes.
+    const LEAST_SIZE: usize = std::mem::offset_of!(Self, reserved) + 6;
+
+    fn reserved(&self) -> &[u8] {
+        &self.reserved
+    }
 }
 
 /// Reads the settings of a caller.
@@ -146,8 +153,8 @@ pub(super) unsafe fn builder(config: *const sastaotp_config) -> Result<ClientBui
     if let Some(folder) = optional_text(config.journal, "journal")? {
         builder = builder.journal(folder);
     }
-    if config.budget != SASTAOTP_NO_BUDGET {
-        builder = builder.budget(Amount::from_micros(config.budget));
+    if config.budget_micros != SASTAOTP_NO_BUDGET {
+        builder = builder.budget(Amount::from_micros(config.budget_micros));
     }
     if config.max_connections != 0 {
         builder = builder.max_connections(config.max_connections as usize);

@@ -143,9 +143,9 @@ pub struct sastaotp_charge(pub i32);
 /// NULL error, which proves nothing.
 pub const SASTAOTP_CHARGE_UNKNOWN: sastaotp_charge = sastaotp_charge(0);
 /// Certainly nothing was charged.
-pub const SASTAOTP_NOT_CHARGED: sastaotp_charge = sastaotp_charge(1);
+pub const SASTAOTP_CHARGE_NONE: sastaotp_charge = sastaotp_charge(1);
 /// Money was charged.
-pub const SASTAOTP_CHARGED: sastaotp_charge = sastaotp_charge(2);
+pub const SASTAOTP_CHARGE_MADE: sastaotp_charge = sastaotp_charge(2);
 
 /// Whether the same call may succeed later.
 #[repr(transparent)]
@@ -164,22 +164,24 @@ pub const SASTAOTP_RETRY_AFTER_RECONCILE: sastaotp_retry = sastaotp_retry(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_phase(pub i32);
 
+/// The step is not known: the error is NULL.
+pub const SASTAOTP_PHASE_UNKNOWN: sastaotp_phase = sastaotp_phase(0);
 /// Before a request: checking arguments, or waiting to send the next request.
-pub const SASTAOTP_PHASE_PREPARE: sastaotp_phase = sastaotp_phase(0);
+pub const SASTAOTP_PHASE_PREPARE: sastaotp_phase = sastaotp_phase(1);
 /// Resolving the host name.
-pub const SASTAOTP_PHASE_RESOLVE: sastaotp_phase = sastaotp_phase(1);
+pub const SASTAOTP_PHASE_RESOLVE: sastaotp_phase = sastaotp_phase(2);
 /// Connecting to the host or its proxy.
-pub const SASTAOTP_PHASE_CONNECT: sastaotp_phase = sastaotp_phase(2);
+pub const SASTAOTP_PHASE_CONNECT: sastaotp_phase = sastaotp_phase(3);
 /// The TLS handshake.
-pub const SASTAOTP_PHASE_TLS: sastaotp_phase = sastaotp_phase(3);
+pub const SASTAOTP_PHASE_TLS: sastaotp_phase = sastaotp_phase(4);
 /// Sending the request.
-pub const SASTAOTP_PHASE_SEND: sastaotp_phase = sastaotp_phase(4);
+pub const SASTAOTP_PHASE_SEND: sastaotp_phase = sastaotp_phase(5);
 /// Receiving the reply.
-pub const SASTAOTP_PHASE_RECEIVE: sastaotp_phase = sastaotp_phase(5);
+pub const SASTAOTP_PHASE_RECEIVE: sastaotp_phase = sastaotp_phase(6);
 /// Decoding the reply.
-pub const SASTAOTP_PHASE_DECODE: sastaotp_phase = sastaotp_phase(6);
+pub const SASTAOTP_PHASE_DECODE: sastaotp_phase = sastaotp_phase(7);
 /// The service answered with an error.
-pub const SASTAOTP_PHASE_SERVICE: sastaotp_phase = sastaotp_phase(7);
+pub const SASTAOTP_PHASE_SERVICE: sastaotp_phase = sastaotp_phase(8);
 
 /// The reason for a failed call. It never contains the API key. Immutable.
 pub struct sastaotp_error {
@@ -236,7 +238,7 @@ pub unsafe extern "C" fn sastaotp_error_hint(error: *const sastaotp_error) -> *c
     read_or(error, null(), |error| error.error.c_str(error.error.hint()))
 }
 
-/// Returns the service's error code verbatim, such as "NO_BALANCE". Returns NULL if the reply
+/// Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply
 /// contains none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_code(error: *const sastaotp_error) -> *const c_char {
@@ -252,10 +254,11 @@ pub unsafe extern "C" fn sastaotp_error_http_status(error: *const sastaotp_error
     read_or(error, 0, |error| error.error.http_status().map_or(0, i32::from))
 }
 
-/// Returns the step in which the call failed. Since 0.1.0.
+/// Returns the step in which the call failed. Returns SASTAOTP_PHASE_UNKNOWN if `error` is NULL.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_phase(error: *const sastaotp_error) -> sastaotp_phase {
-    read_or(error, SASTAOTP_PHASE_PREPARE, |error| match error.error.phase() {
+    read_or(error, SASTAOTP_PHASE_UNKNOWN, |error| match error.error.phase() {
         Phase::Prepare => SASTAOTP_PHASE_PREPARE,
         Phase::Resolve => SASTAOTP_PHASE_RESOLVE,
         Phase::Connect => SASTAOTP_PHASE_CONNECT,
@@ -268,14 +271,14 @@ pub unsafe extern "C" fn sastaotp_error_phase(error: *const sastaotp_error) -> s
 }
 
 /// Returns the effect of the call on the wallet. Check it first after a failed purchase. It is
-/// SASTAOTP_NOT_CHARGED for calls that cost nothing, and SASTAOTP_CHARGE_UNKNOWN if `error` is
+/// SASTAOTP_CHARGE_NONE for calls that cost nothing, and SASTAOTP_CHARGE_UNKNOWN if `error` is
 /// NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_charge(error: *const sastaotp_error) -> sastaotp_charge {
     read_or(error, SASTAOTP_CHARGE_UNKNOWN, |error| match error.error.charge() {
-        Charge::NotCharged => SASTAOTP_NOT_CHARGED,
+        Charge::NotCharged => SASTAOTP_CHARGE_NONE,
         Charge::Unknown => SASTAOTP_CHARGE_UNKNOWN,
-        Charge::Charged => SASTAOTP_CHARGED,
+        Charge::Charged => SASTAOTP_CHARGE_MADE,
     })
 }
 
@@ -304,7 +307,7 @@ pub unsafe extern "C" fn sastaotp_error_fault(error: *const sastaotp_error) -> *
     read_or(error, null(), |error| error.error.c_str_or_null(error.error.fault()))
 }
 
-/// Returns the first 4,096 characters of the reply, verbatim, if the reply is the reason for the
+/// Returns the first 4,096 characters of the reply if the reply is the reason for the
 /// failure. Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since
 /// 0.1.0.
 #[unsafe(no_mangle)]

@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// Counts each later fork, in the child.
-    fn register_fork_handler() {
+    pub(super) fn register_fork_handler() {
         type Handler = Option<extern "C" fn()>;
         unsafe extern "C" {
             fn pthread_atfork(before: Handler, parent: Handler, child: Handler) -> c_int;
@@ -66,6 +66,40 @@ impl Process {
             // alone has to suffice.
             unsafe { pthread_atfork(None, None, Some(count_fork)) };
         }
+    }
+}
+
+/// A process, or none, in a static.
+pub(super) struct ProcessCell {
+    /// 0 if no process was set.
+    id: AtomicU32,
+    forks: AtomicU32,
+}
+
+impl ProcessCell {
+    pub(super) const fn new() -> Self {
+        Self { id: AtomicU32::new(0), forks: AtomicU32::new(0) }
+    }
+
+    /// Sets this process.
+    pub(super) fn set(&self) {
+        let Process { id, forks } = Process::current();
+        self.forks.store(forks, Ordering::Relaxed);
+        self.id.store(id, Ordering::Release);
+    }
+
+    fn get(&self) -> Process {
+        let id = self.id.load(Ordering::Acquire);
+        Process { id, forks: self.forks.load(Ordering::Relaxed) }
+    }
+
+    pub(super) fn is_this_process(&self) -> bool {
+        self.get() == Process::current()
+    }
+
+    pub(super) fn is_another_process(&self) -> bool {
+        let process = self.get();
+        process.id != 0 && process != Process::current()
     }
 }
 

@@ -75,7 +75,7 @@ pub unsafe extern "C" fn sastaotp_intent_operator(intent: *const sastaotp_intent
 /// Writes the maximum price, in micro-rupees. Returns false if the request accepts any price, or
 /// the maximum is unknown. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_intent_max_price(
+pub unsafe extern "C" fn sastaotp_intent_max_price_micros(
     intent: *const sastaotp_intent,
     micros: *mut i64,
 ) -> bool {

@@ -1,15 +1,16 @@
 //! The log of the library, for a callback of the program.
 //!
 //! A record can be written under a lock of the library, so it only enters a channel. One thread,
-//! which holds no lock, calls the callback. A forked child does not have this thread: it logs
-//! nothing until it sets its own callback.
+//! which holds no lock, calls the callback. It starts after the thread of the previous callback has
+//! ended, so no two calls overlap. A forked child does not have this thread: it logs nothing until
+//! it sets its own callback.
 
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use log::{Level, LevelFilter, Metadata, Record};
 use super::boundary::{call, unknown_constant};
 use super::c_strings::c_string;
 use super::error::{sastaotp_error, sastaotp_status};
-use super::fork_guard::Process;
+use super::fork_guard::{Process, ProcessCell};
 use crate::{Error, ErrorKind, Result};
 
 /// The level of a record, and the highest level that a callback receives.
@@ -32,7 +33,7 @@ pub const SASTAOTP_LOG_OFF: sastaotp_log_level = sastaotp_log_level(0);
 pub const SASTAOTP_LOG_ERROR: sastaotp_log_level = sastaotp_log_level(1);
 /// Money that needs a person: a number that is listed as unclaimed, a journal that fails.
 pub const SASTAOTP_LOG_WARN: sastaotp_log_level = sastaotp_log_level(2);
-/// Purchases and settlements.
+/// Purchases and settlements, by their ids.
 pub const SASTAOTP_LOG_INFO: sastaotp_log_level = sastaotp_log_level(3);
 /// Requests and replies.
 pub const SASTAOTP_LOG_DEBUG: sastaotp_log_level = sastaotp_log_level(4);
@@ -48,24 +49,39 @@ pub type sastaotp_log_callback = Option<
 /// How many records wait for the callback at most. Further ones are counted and dropped.
 const CAPACITY: usize = 4096;
 
-/// How long a call waits for the lock of the log at most. It is held for microseconds, except in a
-/// child that was forked meanwhile: there it is held for ever.
-const LOCK_TRIES: u32 = 1000;
+const SETTING: &str = "setting the log";
 
-static LOG: Log = Log { sink: Mutex::new(None) };
+/// The logger of the crate `log`. Not empty, because its address identifies it.
+struct Log(#[allow(dead_code, reason = "gives it an address")] u8);
+
+static LOG: Log = Log(0);
+
+/// The process that set the log. A forked child may have copies of the locks below that are held
+/// for ever.
+static OWNER: ProcessCell = ProcessCell::new();
+
+/// Callers of `sastaotp_log_set` take turns, except the callback itself.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Locked for a moment, under any other lock.
+static STATE: Mutex<State> = Mutex::new(State { sink: None, ending: Vec::new() });
+
+/// How often, in milliseconds, a forked child tries to take a lock that may be held for ever.
+const TRIES: u32 = 100;
 
 thread_local! {
     /// Whether this thread calls the callback.
     static IS_LOG_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Log {
-    sink: Mutex<Option<Sink>>,
+struct State {
+    sink: Option<Sink>,
+    /// The threads of callbacks that ended the log themselves.
+    ending: Vec<JoinHandle<()>>,
 }
 
 /// The way to a callback.
 struct Sink {
-    process: Process,
     level: LevelFilter,
     records: SyncSender<(Level, CString)>,
     shared: Arc<Shared>,
@@ -83,6 +99,7 @@ struct Shared {
 struct Callback {
     function: unsafe extern "C" fn(*mut c_void, sastaotp_log_level, *const c_char),
     user: usize,
+    level: LevelFilter,
 }
 
 impl Callback {
@@ -100,36 +117,17 @@ impl Callback {
 
     fn run(&self, records: &Receiver<(Level, CString)>, shared: &Shared) {
         IS_LOG_THREAD.set(true);
-        while let Ok((level, message)) = records.recv() {
+        let is_ended = || shared.ended.load(Ordering::Relaxed);
+        while let (false, Ok((level, message))) = (is_ended(), records.recv()) {
             let dropped = shared.dropped.swap(0, Ordering::Relaxed);
-            if dropped > 0 {
+            if dropped > 0 && self.level >= Level::Warn {
                 let lost = format!("{dropped} records were lost: the log callback is too slow");
                 self.call(Level::Warn, &c_string(lost));
             }
-            if shared.ended.load(Ordering::Relaxed) {
-                return;
-            }
-            self.call(level, &message);
-            if shared.ended.load(Ordering::Relaxed) {
-                return;
+            if !is_ended() {
+                self.call(level, &message);
             }
         }
-    }
-}
-
-impl Log {
-    /// Runs `body` with the sink, unless the lock is held for longer than any thread holds it.
-    fn with<T>(&self, body: impl FnOnce(&mut Option<Sink>) -> T) -> Option<T> {
-        for _ in 0..LOCK_TRIES {
-            match self.sink.try_lock() {
-                Ok(mut sink) => return Some(body(&mut sink)),
-                Err(TryLockError::Poisoned(poisoned)) => {
-                    return Some(body(&mut poisoned.into_inner()));
-                }
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(10)),
-            }
-        }
-        None
     }
 }
 
@@ -139,38 +137,38 @@ impl log::Log for Log {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
+        if !self.enabled(record.metadata()) || !OWNER.is_this_process() {
             return;
         }
         let message = c_string(record.args().to_string());
-        self.with(|sink| {
-            let Some(sink) = sink.as_ref().filter(|sink| sink.process == Process::current()) else {
-                return;
-            };
-            let is_sent = record.level() > sink.level
-                || sink.records.try_send((record.level(), message)).is_ok();
-            if !is_sent {
-                sink.shared.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sink) = state.sink.as_ref().filter(|sink| record.level() <= sink.level)
+            && sink.records.try_send((record.level(), message)).is_err()
+        {
+            sink.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn flush(&self) {}
 }
 
 /// Sets the callback that receives the library's log: the records of `level` and of all more
-/// serious levels. One thread at a time calls it, a thread of the library that holds no lock: it
-/// may call any function, and a slow callback delays no call. If more than 4,096 records wait for
-/// it, further ones are dropped and counted in a record. `user` is passed to each call.
+/// serious levels. There is one callback in a process, so it is for the program, not for a library
+/// that uses this one. One thread at a time calls it, a thread of this library that holds no lock:
+/// it may call any function, and a slow callback delays no call. If more than 4,096 records wait
+/// for it, further ones are dropped and counted in a record. `user` is passed to each call.
 ///
 /// SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the records that
 /// wait were delivered and the last call of the previous callback has returned, so `user` can be
-/// freed then; set the log off before the program ends. Called from the callback, it returns
-/// immediately, and the records that wait are dropped. A C++ exception must not leave the callback.
+/// freed then, and the callback's code unloaded. The caller must not hold a lock that the callback
+/// takes. Set the log off before the program ends. A C++ exception must not leave the callback.
 ///
-/// Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, or if the program has
-/// another logger of the Rust crate `log`, and with SASTAOTP_ERROR_CONNECTION if no thread can be
-/// started. Since 0.1.0.
+/// From the callback only SASTAOTP_LOG_OFF is possible: it returns immediately, the records that
+/// wait are dropped, and the next call of this function waits for the end of the callback.
+///
+/// Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
+/// another callback, or if the program has another logger of the Rust crate `log`, and with
+/// SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_log_set(
     level: sastaotp_log_level,
@@ -179,7 +177,7 @@ pub unsafe extern "C" fn sastaotp_log_set(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let filter = match level {
+        let level = match level {
             SASTAOTP_LOG_OFF => LevelFilter::Off,
             SASTAOTP_LOG_ERROR => LevelFilter::Error,
             SASTAOTP_LOG_WARN => LevelFilter::Warn,
@@ -188,61 +186,104 @@ pub unsafe extern "C" fn sastaotp_log_set(
             SASTAOTP_LOG_TRACE => LevelFilter::Trace,
             sastaotp_log_level(value) => return Err(unknown_constant("level", value)),
         };
-        let callback = callback.map(|function| Callback { function, user: user as usize });
-        set(filter, callback.filter(|_| filter != LevelFilter::Off))
+        let callback = callback.filter(|_| level != LevelFilter::Off);
+        set(callback.map(|function| Callback { function, user: user as usize, level }))
     })
 }
 
-/// Replaces the callback and waits for the end of the previous one.
-fn set(level: LevelFilter, callback: Option<Callback>) -> Result<()> {
-    const SETTING: &str = "setting the log";
-    /// Callers take turns, except the callback itself: another caller may wait for its end.
-    static TURN: Mutex<()> = Mutex::new(());
-    let is_log_thread = IS_LOG_THREAD.get();
-    let _turn = (!is_log_thread).then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));
-    if callback.is_some() && log::set_logger(&LOG).is_err() && !is_ours() {
-        let reason = "the program has another logger: use that one";
-        return Err(Error::config(SETTING, reason));
+/// Replaces the callback, and waits for the end of the previous one.
+fn set(callback: Option<Callback>) -> Result<()> {
+    if IS_LOG_THREAD.get() {
+        return end_from_callback(callback.is_some());
     }
-    let level = if callback.is_some() { level } else { LevelFilter::Off };
-    let next = callback.map(|callback| start(level, callback)).transpose().map_err(|error| {
+    Process::register_fork_handler();
+    let _turn = locked(&TURN)?;
+    if callback.is_some() && log::set_logger(&LOG).is_err() && !is_ours() {
+        return Err(Error::config(SETTING, "the program has another logger: use that one"));
+    }
+    let next = callback.map(start).transpose().map_err(|error| {
         let reason = format!("no thread could be started ({})", error.kind());
         Error::new(ErrorKind::Connection, SETTING, reason)
     })?;
-    let previous = LOG.with(|sink| mem::replace(sink, next)).ok_or_else(|| {
-        let reason = "another thread was logging during the fork: set the log before the fork";
-        Error::config(SETTING, reason)
-    })?;
-    if is_ours() {
-        log::set_max_level(level);
-    }
-    match previous {
-        // The thread does not exist in this process, and its locks may be held for ever.
-        Some(parents) if parents.process != Process::current() => mem::forget(parents),
-        Some(Sink { shared, .. }) if is_log_thread => shared.ended.store(true, Ordering::Relaxed),
-        Some(Sink { records, thread, .. }) => {
-            // The thread ends after the last record.
-            drop(records);
+    let (sink, begin) = next.unzip();
+    let is_inherited = OWNER.is_another_process();
+    let previous = {
+        let mut state = locked(&STATE)?;
+        OWNER.set();
+        if is_ours() {
+            log::set_max_level(sink.as_ref().map_or(LevelFilter::Off, |sink: &Sink| sink.level));
+        }
+        mem::replace(&mut *state, State { sink, ending: Vec::new() })
+    };
+    if is_inherited {
+        // Its threads do not exist in this process, and its channel may be locked for ever.
+        mem::forget(previous);
+    } else {
+        let State { sink, ending } = previous;
+        // Without the sender, the thread ends after the last record.
+        let thread = sink.map(|sink| sink.thread);
+        for thread in ending.into_iter().chain(thread) {
             let _ = thread.join();
         }
-        None => {}
+    }
+    if let Some(begin) = begin {
+        let _ = begin.send(());
     }
     Ok(())
 }
 
-/// Whether the logger of the crate `log` is this one.
-fn is_ours() -> bool {
-    std::ptr::addr_eq(log::logger(), &raw const LOG)
+/// Ends the log from its own callback.
+fn end_from_callback(sets_another: bool) -> Result<()> {
+    if sets_another {
+        let reason = "a callback can only set the log off: set another one from another thread";
+        return Err(Error::config(SETTING, reason));
+    }
+    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_own = |sink: &mut Sink| sink.thread.thread().id() == thread::current().id();
+    // Another thread that replaces the callback has taken the sink, and waits for this one.
+    if let Some(Sink { shared, thread, .. }) = state.sink.take_if(is_own) {
+        shared.ended.store(true, Ordering::Relaxed);
+        state.ending.push(thread);
+        log::set_max_level(LevelFilter::Off);
+    }
+    Ok(())
 }
 
-fn start(level: LevelFilter, callback: Callback) -> std::io::Result<Sink> {
+/// Takes a lock; fails in a forked child whose parent held it during the fork.
+fn locked<T>(mutex: &'static Mutex<T>) -> Result<MutexGuard<'static, T>> {
+    if !OWNER.is_another_process() {
+        OWNER.set();
+        return Ok(mutex.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    for _ in 0..TRIES {
+        match mutex.try_lock() {
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    let reason = "another thread used the log during the fork: set the log before the fork";
+    Err(Error::config(SETTING, reason))
+}
+
+/// Whether the logger of the crate `log` is this one.
+fn is_ours() -> bool {
+    std::ptr::addr_eq(std::ptr::from_ref(log::logger()), &raw const LOG)
+}
+
+/// Starts the thread of a callback, which waits for the sender that is also returned.
+fn start(callback: Callback) -> std::io::Result<(Sink, SyncSender<()>)> {
+    let level = callback.level;
     let (records, receiver) = sync_channel(CAPACITY);
+    let (begin, may_begin) = sync_channel(1);
     let shared = Arc::new(Shared::default());
     let thread = {
         let shared = Arc::clone(&shared);
-        thread::Builder::new()
-            .name("sastaotp-log".to_owned())
-            .spawn(move || callback.run(&receiver, &shared))?
+        thread::Builder::new().name("sastaotp-log".to_owned()).spawn(move || {
+            if may_begin.recv().is_ok() {
+                callback.run(&receiver, &shared);
+            }
+        })?
     };
-    Ok(Sink { process: Process::current(), level, records, shared, thread })
+    Ok((Sink { level, records, shared, thread }, begin))
 }

@@ -14,8 +14,8 @@ use crate::{Amount, NumberRequest, PriceLimit, Result};
 /// country and the price. A purchase copies the request, so one request can buy many numbers.
 ///
 /// State the country: one of `country`, `operator_` and `any_country`, or the first two together.
-/// State the price: `max_price`. If one of the two is not stated, or two statements disagree, the
-/// purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
+/// State the price: `max_price_micros`. If one of the two is not stated, or two statements
+/// disagree, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sastaotp_number_request {
@@ -32,11 +32,13 @@ pub struct sastaotp_number_request {
     pub operator_: *const c_char,
     /// The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
     /// any price, which a client with a budget does not. 0, which the initializer sets, is refused.
-    pub max_price: i64,
+    pub max_price_micros: i64,
     /// Whether the service may choose the country.
     pub any_country: c_bool,
     /// Whether the number must be able to receive several codes.
     pub multi_sms: c_bool,
+    /// For later versions: 0.
+    pub reserved: [u8; 6],
 }
 
 /// No maximum for the price of a number.
@@ -49,12 +51,17 @@ unsafe impl Options for sastaotp_number_request {
         service: std::ptr::null(),
         country: std::ptr::null(),
         operator_: std::ptr::null(),
-        max_price: 0,
+        max_price_micros: 0,
         any_country: c_bool::FALSE,
         multi_sms: c_bool::FALSE,
+        reserved: [0; 6],
     };
-    /// The size in version 0.1.0.
-    const LEAST_SIZE: usize = size_of::<Self>();
+    /// The size in version 0.1.0. It never changes.
+    const LEAST_SIZE: usize = std::mem::offset_of!(Self, reserved) + 6;
+
+    fn reserved(&self) -> &[u8] {
+        &self.reserved
+    }
 }
 
 /// Reads the request of a caller.
@@ -75,7 +82,7 @@ pub(super) unsafe fn number_request(
     if from.multi_sms.get("multi_sms")? {
         request = request.multi_sms();
     }
-    Ok(match from.max_price {
+    Ok(match from.max_price_micros {
         0 => request,
         SASTAOTP_ANY_PRICE => request.accept_any_price(),
         micros => request.max_price(Amount::from_micros(micros)),
@@ -83,8 +90,8 @@ pub(super) unsafe fn number_request(
 }
 
 /// Reads a maximum price of a caller.
-pub(super) fn price_limit(max_price: i64) -> PriceLimit {
-    match max_price {
+pub(super) fn price_limit(max_price_micros: i64) -> PriceLimit {
+    match max_price_micros {
         SASTAOTP_ANY_PRICE => PriceLimit::Any,
         micros => Amount::from_micros(micros).into(),
     }
@@ -113,7 +120,7 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
     })
 }
 
-/// Buys the number of a completed activation again, for at most `max_price` micro-rupees, or at any
+/// Buys the number of a completed activation again, for at most `max_price_micros`, or at any
 /// price if it is SASTAOTP_ANY_PRICE. Action regetNumber. COSTS MONEY, as much as the first time.
 ///
 /// The service accepts no maximum for this action. If the price is known, from the purchase or from
@@ -126,14 +133,14 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
 pub unsafe extern "C" fn sastaotp_client_reget_number(
     client: *const sastaotp_client,
     id: *const c_char,
-    max_price: i64,
+    max_price_micros: i64,
     activation: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(activation, error, || {
         let (client, id) = (as_client(client)?, required_text(id, "id")?);
         client
-            .reget_intent(id, price_limit(max_price))?
+            .reget_intent(id, price_limit(max_price_micros))?
             .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
@@ -197,7 +204,7 @@ mod tests {
         let request = sastaotp_number_request {
             service: c"tg".as_ptr(),
             country: c"22".as_ptr(),
-            max_price: SASTAOTP_ANY_PRICE,
+            max_price_micros: SASTAOTP_ANY_PRICE,
             ..sastaotp_number_request::INIT
         };
         let client = sastaotp_client::new(client);

@@ -9,8 +9,11 @@ const MAX_SIZE: usize = 4096;
 
 /// A struct of options that the caller fills in. It begins with its size, so that a later version
 /// of the library can add members at the end: the members that a caller's struct lacks have the
-/// values of `INIT`. A member is never added in the padding at the end, which an older program does
-/// not initialize.
+/// values of `INIT`.
+///
+/// So that a program and a library of different versions work together: a struct has no padding at
+/// its end, but reserved bytes that must be 0; its `LEAST_SIZE` never changes; and the value of
+/// `INIT` of a member that is added later is 0.
 ///
 /// # Safety
 ///
@@ -22,6 +25,9 @@ pub(super) unsafe trait Options: Copy {
     const INIT: Self;
     /// The size in the first version that had the type.
     const LEAST_SIZE: usize;
+
+    /// The reserved bytes, which must be 0.
+    fn reserved(&self) -> &[u8];
 }
 
 /// A `bool` of the caller's struct. Any byte is a valid value, unlike for Rust's `bool`.
@@ -58,10 +64,7 @@ pub(super) unsafe fn options<T: Options>(argument: *const T) -> Result<T> {
     let size = pointer::size_member(argument).ok_or_else(|| null_argument(T::NAME))?;
     // A struct that was not initialized can have any size, and must not be read.
     if !(T::LEAST_SIZE..=MAX_SIZE).contains(&size) {
-        let initializer = format!("SASTAOTP_{}_INIT", T::NAME.to_uppercase());
-        let reason =
-            format!("the size of the {} is {size}: initialize it with {initializer}", T::NAME);
-        return Err(Error::config(CALLING, reason));
+        return Err(not_initialized::<T>(&format!("its size is {size}")));
     }
     let further = size.saturating_sub(size_of::<T>());
     let tail = pointer::bytes(argument.wrapping_add(1).cast(), further).unwrap_or_default();
@@ -71,7 +74,17 @@ pub(super) unsafe fn options<T: Options>(argument: *const T) -> Result<T> {
     }
     let mut options = T::INIT;
     pointer::copy_start(argument, size, &mut options);
+    if options.reserved().iter().any(|byte| *byte != 0) {
+        return Err(not_initialized::<T>("its reserved bytes are not 0"));
+    }
     Ok(options)
+}
+
+/// The error for a struct that the caller did not initialize.
+fn not_initialized<T: Options>(sign: &str) -> Error {
+    let name = T::NAME;
+    let initializer = format!("SASTAOTP_{}_INIT", name.to_uppercase());
+    Error::config(CALLING, format!("the {name} is not initialized, {sign}: use {initializer}"))
 }
 
 #[cfg(test)]
@@ -91,6 +104,10 @@ mod tests {
         const NAME: &'static str = "sample";
         const INIT: Self = Self { size: size_of::<Self>(), first: 1, added: 2 };
         const LEAST_SIZE: usize = 2 * size_of::<u64>();
+
+        fn reserved(&self) -> &[u8] {
+            if self.first == u64::MAX { &[1] } else { &[0] }
+        }
     }
 
     fn read(words: &[u64]) -> Result<Sample> {
@@ -107,8 +124,9 @@ mod tests {
         assert_eq!(read(&[32, 7, 8, 0]).unwrap(), sample(32, 7, 8), "an unused member");
         for (words, reason) in [
             (&[32, 7, 8, 9][..], "the sample has members of a later version: update the library"),
-            (&[0], "the size of the sample is 0: initialize it with SASTAOTP_SAMPLE_INIT"),
-            (&[u64::MAX], "initialize it with SASTAOTP_SAMPLE_INIT"),
+            (&[0], "the sample is not initialized, its size is 0: use SASTAOTP_SAMPLE_INIT"),
+            (&[u64::MAX], "use SASTAOTP_SAMPLE_INIT"),
+            (&[24, u64::MAX, 0], "its reserved bytes are not 0: use SASTAOTP_SAMPLE_INIT"),
         ] {
             let error = read(words).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
@@ -116,6 +134,24 @@ mod tests {
         // SAFETY: NULL is refused.
         let null = unsafe { options(std::ptr::null::<Sample>()) };
         assert!(null.unwrap_err().to_string().contains("sample is NULL"));
+    }
+
+    #[test]
+    fn structs_of_options_have_no_padding_at_the_end() {
+        use crate::capi::{sastaotp_config, sastaotp_number_request, sastaotp_wait_options};
+        let sizes = |size, least, reserved_end| assert!(size == least && size == reserved_end);
+        macro_rules! check {
+            ($type:ty) => {
+                sizes(
+                    size_of::<$type>(),
+                    <$type as Options>::LEAST_SIZE,
+                    std::mem::offset_of!($type, reserved) + <$type>::INIT.reserved.len(),
+                )
+            };
+        }
+        check!(sastaotp_config);
+        check!(sastaotp_number_request);
+        check!(sastaotp_wait_options);
     }
 
     #[test]

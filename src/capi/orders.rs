@@ -226,7 +226,7 @@ pub unsafe extern "C" fn sastaotp_order_created_at_ms(
 
 /// Writes the amount charged, in micro-rupees. Returns false if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_order_price(
+pub unsafe extern "C" fn sastaotp_order_price_micros(
     order: *const sastaotp_order,
     micros: *mut i64,
 ) -> bool {

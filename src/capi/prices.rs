@@ -97,7 +97,7 @@ pub unsafe extern "C" fn sastaotp_prices_service(
 /// Writes the price of a number, in micro-rupees. Returns false if the index is out of range or the
 /// reply's price is not readable. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_prices_price(
+pub unsafe extern "C" fn sastaotp_prices_price_micros(
     prices: *const sastaotp_prices,
     index: usize,
     micros: *mut i64,
@@ -111,9 +111,9 @@ pub unsafe extern "C" fn sastaotp_prices_price(
 pub unsafe extern "C" fn sastaotp_prices_available(
     prices: *const sastaotp_prices,
     index: usize,
-    count: *mut u32,
+    count: *mut u64,
 ) -> bool {
-    read_into(prices, count, |prices| prices.at(index)?.available)
+    read_into(prices, count, |prices| prices.at(index)?.available.map(u64::from))
 }
 
 /// Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn sastaotp_purchase_country(
 
 /// Writes the amount charged, in micro-rupees. Returns false if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_price(
+pub unsafe extern "C" fn sastaotp_purchase_price_micros(
     purchase: *const sastaotp_purchase,
     micros: *mut i64,
 ) -> bool {

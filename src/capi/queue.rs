@@ -50,7 +50,8 @@ unsafe fn as_queue<'a>(argument: *const sastaotp_queue) -> Result<&'a Queue> {
 /// loses none of its time, unless the settings of the client state a timeout: then its ticket
 /// completes within the timeout, and a purchase whose reply would be too late is not sent.
 ///
-/// A cancellation token of the client does not affect the queue: cancel its tickets instead. Fails
+/// The client may be freed before the queue. A cancellation token of the client does not affect the
+/// queue: cancel its tickets instead. Fails
 /// with SASTAOTP_ERROR_CONFIG if `workers` is out of range, and with SASTAOTP_ERROR_CONNECTION if
 /// the process has no file descriptor left. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -117,8 +118,9 @@ unsafe fn submit(
 /// id, status of set_status, timeout_ms of wait_for_code, intent, and service, a country and a
 /// price of a purchase. A country is country, any_country: true, or operator, which may be beside
 /// country. A price is max_price as text, max_price_micros, or accept_any_price: true. If two of
-/// them disagree, the operation is refused. null counts as absent. An id is a text in quotes. An
-/// intent is the object that sastaotp_intent_json returns.
+/// them disagree, the operation is refused. null counts as absent, and a member that the operation
+/// does not have is refused. An id is a text in quotes. An intent is the object that
+/// sastaotp_intent_json returns.
 ///
 /// The result of an operation is the "_json" of its function's result. For get_number, lease, buy
 /// and reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -215,6 +217,44 @@ pub unsafe extern "C" fn sastaotp_queue_submit_request_next_code(
     )
 }
 
+/// Starts sastaotp_activation_complete on an activation: sastaotp_completion_settlement returns the
+/// result. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_complete(
+    queue: *const sastaotp_queue,
+    id: *const c_char,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    submit(
+        queue,
+        || Ok(Operation::Complete { id: required_text(id, "id")?.to_owned(), without_code: false }),
+        user,
+        ticket,
+        error,
+    )
+}
+
+/// Starts sastaotp_activation_cancel on an activation: sastaotp_completion_settlement returns the
+/// result. sastaotp_queue_cancel cancels a ticket, not an order. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_cancel(
+    queue: *const sastaotp_queue,
+    id: *const c_char,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    submit(
+        queue,
+        || Ok(Operation::Cancel { id: required_text(id, "id")?.to_owned() }),
+        user,
+        ticket,
+        error,
+    )
+}
+
 /// Starts sastaotp_activation_settle on an activation: sastaotp_completion_settlement returns the
 /// result. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -278,7 +318,10 @@ pub unsafe extern "C" fn sastaotp_queue_cancel(queue: *const sastaotp_queue, tic
 
 /// Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits
 /// at most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned
-/// once.
+/// once. After sastaotp_queue_close it does not wait: take until `*count` is 0.
+///
+/// A cancellation token does not end the wait. To wake the thread for another reason as well, wait
+/// for sastaotp_queue_fd and that reason together.
 ///
 /// The caller owns each completion: free it with sastaotp_completion_free. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -298,12 +341,11 @@ pub unsafe extern "C" fn sastaotp_queue_take(
             return Err(null_argument("completions"));
         }
         let taken = as_queue(queue)?.take(capacity, duration(timeout_ms));
+        // A panic must not leave a place that the caller frees without an object.
+        let taken: Vec<_> = taken.into_iter().map(sastaotp_completion::new).collect();
         pointer::write(count, taken.len());
         for (index, completion) in taken.into_iter().enumerate() {
-            pointer::write(
-                completions.add(index),
-                pointer::into_raw(sastaotp_completion::new(completion)),
-            );
+            pointer::write(completions.add(index), pointer::into_raw(completion));
         }
         Ok(())
     })
@@ -349,10 +391,11 @@ pub unsafe extern "C" fn sastaotp_queue_open_count(queue: *const sastaotp_queue)
     read_or(queue, 0, |queue| queue.0.get().map_or(0, Queue::open))
 }
 
-/// Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
-/// most `timeout_ms` milliseconds for their replies. Then returns the list of
+/// Ends the use of a queue: cancels its operations except the purchases that were sent, and waits
+/// at most `timeout_ms` milliseconds for their replies. Each ticket completes, and its completion
+/// can still be taken: take them to have each `user` back. Then returns the list of
 /// sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
-/// every entry: after the process has ended, no other record of it exists.
+/// every entry: without a journal, no other record of it exists after the process has ended.
 ///
 /// Within the same time, joins the threads that the queue and its purchases started. 10,000 is a
 /// good value for `timeout_ms`. Free the queue afterwards, and `*list` with
@@ -369,10 +412,11 @@ pub unsafe extern "C" fn sastaotp_queue_close(
     })
 }
 
-/// Frees a queue and ends its operations without waiting for them. Waits and reads end within a
-/// second, without completions; the orders do not change. A purchase that was sent continues until
-/// its reply, and sastaotp_client_unclaimed lists it. It also lists a purchase that is finished but
-/// was not taken. Before the program ends, call sastaotp_queue_close first. Since 0.1.0.
+/// Frees a queue and ends its operations without waiting for them: without completions, so the
+/// `user` of an operation is not returned. Waits and reads end within a second; the orders do not
+/// change. A purchase that was sent continues until its reply, and sastaotp_client_unclaimed lists
+/// it. It also lists a purchase that is finished but was not taken. Before the program ends, call
+/// sastaotp_queue_close first. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_free(queue: *mut sastaotp_queue) {
     free(queue);

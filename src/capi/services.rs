@@ -125,7 +125,7 @@ pub unsafe extern "C" fn sastaotp_service_name(service: *const sastaotp_service)
 /// Writes the price of a number without a chosen country, in micro-rupees. Returns false if the
 /// service does not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_service_price(
+pub unsafe extern "C" fn sastaotp_service_price_micros(
     service: *const sastaotp_service,
     micros: *mut i64,
 ) -> bool {
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn sastaotp_offer_country_name(
 /// Writes the price of a number in this country, in micro-rupees. Returns false if the service does
 /// not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_offer_price(
+pub unsafe extern "C" fn sastaotp_offer_price_micros(
     offer: *const sastaotp_offer,
     micros: *mut i64,
 ) -> bool {

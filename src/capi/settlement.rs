@@ -32,28 +32,28 @@ impl sastaotp_settlement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_settled(pub i32);
 
+/// The state is not known: `settlement` is NULL.
+pub const SASTAOTP_SETTLED_UNKNOWN: sastaotp_settled = sastaotp_settled(0);
 /// Completed: the price is spent.
-pub const SASTAOTP_SETTLED_COMPLETED: sastaotp_settled = sastaotp_settled(0);
+pub const SASTAOTP_SETTLED_COMPLETED: sastaotp_settled = sastaotp_settled(1);
 /// Cancelled: the price is refunded.
-pub const SASTAOTP_SETTLED_CANCELLED: sastaotp_settled = sastaotp_settled(1);
+pub const SASTAOTP_SETTLED_CANCELLED: sastaotp_settled = sastaotp_settled(2);
 /// Not cancelled, because a code arrived first. The order is still open: complete it.
-pub const SASTAOTP_SETTLED_CODE_ARRIVED: sastaotp_settled = sastaotp_settled(2);
+pub const SASTAOTP_SETTLED_CODE_ARRIVED: sastaotp_settled = sastaotp_settled(3);
 /// The order had already ended.
-pub const SASTAOTP_SETTLED_ALREADY_OVER: sastaotp_settled = sastaotp_settled(3);
+pub const SASTAOTP_SETTLED_ALREADY_OVER: sastaotp_settled = sastaotp_settled(4);
 
-/// Returns the state of the order. Returns SASTAOTP_SETTLED_ALREADY_OVER if `settlement` is NULL.
+/// Returns the state of the order. Returns SASTAOTP_SETTLED_UNKNOWN if `settlement` is NULL.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_settlement_state(
     settlement: *const sastaotp_settlement,
 ) -> sastaotp_settled {
-    read_or(settlement, SASTAOTP_SETTLED_ALREADY_OVER, |settlement| {
-        match settlement.settlement.state {
-            SettlementState::Completed => SASTAOTP_SETTLED_COMPLETED,
-            SettlementState::Cancelled => SASTAOTP_SETTLED_CANCELLED,
-            SettlementState::CodeArrived => SASTAOTP_SETTLED_CODE_ARRIVED,
-            SettlementState::AlreadyOver => SASTAOTP_SETTLED_ALREADY_OVER,
-        }
+    read_or(settlement, SASTAOTP_SETTLED_UNKNOWN, |settlement| match settlement.settlement.state {
+        SettlementState::Completed => SASTAOTP_SETTLED_COMPLETED,
+        SettlementState::Cancelled => SASTAOTP_SETTLED_CANCELLED,
+        SettlementState::CodeArrived => SASTAOTP_SETTLED_CODE_ARRIVED,
+        SettlementState::AlreadyOver => SASTAOTP_SETTLED_ALREADY_OVER,
     })
 }
 

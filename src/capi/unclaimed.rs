@@ -42,11 +42,11 @@ impl Serialize for sastaotp_unclaimed {
 pub struct sastaotp_outcome(pub i32);
 
 /// The reply has not arrived yet.
-pub const SASTAOTP_OUTCOME_PENDING: sastaotp_outcome = sastaotp_outcome(0);
+pub const SASTAOTP_OUTCOME_PENDING: sastaotp_outcome = sastaotp_outcome(1);
 /// A number was bought: claim it with sastaotp_client_activation.
-pub const SASTAOTP_OUTCOME_BOUGHT: sastaotp_outcome = sastaotp_outcome(1);
+pub const SASTAOTP_OUTCOME_BOUGHT: sastaotp_outcome = sastaotp_outcome(2);
 /// The outcome is unknown: reconcile the intent, then claim an order or resolve the intent.
-pub const SASTAOTP_OUTCOME_UNKNOWN: sastaotp_outcome = sastaotp_outcome(2);
+pub const SASTAOTP_OUTCOME_UNKNOWN: sastaotp_outcome = sastaotp_outcome(0);
 
 impl sastaotp_unclaimed_list {
     pub(super) fn new(list: Vec<Unclaimed>) -> Self {

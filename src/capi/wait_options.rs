@@ -22,6 +22,8 @@ pub struct sastaotp_wait_options {
     /// states whether the order was cancelled. An order that cannot be cancelled yet stays open:
     /// settle it later. If the cancellation fails in another way, the wait fails with its error.
     pub cancel_on_timeout: c_bool,
+    /// For later versions: 0.
+    pub reserved: [u8; 2],
 }
 
 unsafe impl Options for sastaotp_wait_options {
@@ -31,9 +33,14 @@ unsafe impl Options for sastaotp_wait_options {
         interval_ms: 0,
         accept_same_code: c_bool::FALSE,
         cancel_on_timeout: c_bool::FALSE,
+        reserved: [0; 2],
     };
-    /// The size in version 0.1.0.
-    const LEAST_SIZE: usize = size_of::<Self>();
+    /// The size in version 0.1.0. It never changes.
+    const LEAST_SIZE: usize = std::mem::offset_of!(Self, reserved) + 2;
+
+    fn reserved(&self) -> &[u8] {
+        &self.reserved
+    }
 }
 
 /// Copies the options of a caller, which may be NULL.

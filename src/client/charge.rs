@@ -44,11 +44,10 @@ impl Client {
         // A separate thread makes the purchase, so that the caller can return before the reply.
         let waiter = self.token().clone();
         let slot = Arc::clone(&handle.slot);
-        let thread =
-            std::thread::Builder::new().name("sastaotp-charge".to_owned()).spawn(move || {
-                task.run();
-                waiter.nudge();
-            });
+        let thread = self.shared.charge_threads.spawn("sastaotp-charge", None, move || {
+            task.run();
+            waiter.nudge();
+        });
         if let Err(error) = thread {
             self.ledger().not_sent(handle.entry);
             let reason = format!("starting a thread failed ({}); nothing was sent", error.kind());
@@ -222,6 +221,7 @@ impl PurchaseTask {
                 let seen_before = self.client.ledger().is_sold(&purchase.activation_id);
                 let mut purchase = self.with_warnings(*purchase, seen_before);
                 self.client.ledger().charged(self.entry, &purchase, now);
+                log::info!("{operation}: bought the activation {}", purchase.activation_id);
                 // The journal has the number before any caller does.
                 if let Err(failure) = self.client.shared.account.sync_journal(now) {
                     let id = &purchase.activation_id;

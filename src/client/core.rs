@@ -23,6 +23,7 @@ use super::unclaimed::Unclaimed;
 use crate::clock::{Clock, Moment};
 use crate::journal::{Failure, FolderLock, Identity, LOCK_TIMEOUT, Settings};
 use crate::protocol::Request;
+use crate::threads::Threads;
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
 use crate::{Amount, CancelToken, Error, ErrorKind, Intent, Result, Retry};
 
@@ -35,6 +36,8 @@ const CATALOGUE_LIMIT: usize = 16 * 1024 * 1024;
 const MIN_REDACTED: usize = 16;
 /// How often [`Client::finish`] checks whether the replies have arrived.
 pub(crate) const FINISH_CHECK: Duration = Duration::from_millis(50);
+/// How long closing waits for each kind of thread whose work no caller awaits.
+const JOIN_TIME: Duration = Duration::from_secs(1);
 
 /// A client of the service.
 ///
@@ -85,6 +88,8 @@ pub(super) struct Shared {
     /// Set after the first plain-text reply without a length: later status requests ask for JSON,
     /// whose end can be recognized.
     pub(super) unframed: AtomicBool,
+    /// The threads that make purchases whose callers can stop waiting.
+    pub(super) charge_threads: Threads,
 }
 
 impl Client {
@@ -160,13 +165,21 @@ impl Client {
     /// unclaimed one of the same API key. Call it at the end of a program and print the list: the
     /// library prints nothing.
     pub fn finish(&self, wait: Duration) -> Vec<Unclaimed> {
-        let deadline = self.now().monotonic.saturating_add(wait);
-        while !self.has_finished() && !self.left(deadline).is_zero() {
-            if !self.sleep(FINISH_CHECK.min(self.left(deadline))) {
-                break;
-            }
+        // The program that ends has often triggered the token itself.
+        let client = self.without_cancel();
+        let deadline = client.now().monotonic.saturating_add(wait);
+        while !client.has_finished() && !client.left(deadline).is_zero() {
+            client.sleep(FINISH_CHECK.min(client.left(deadline)));
         }
-        self.unfinished()
+        client.join_threads(deadline);
+        client.unfinished()
+    }
+
+    /// Joins the threads that purchases and look-ups started and that end before the deadline and
+    /// within [`JOIN_TIME`].
+    pub(crate) fn join_threads(&self, deadline: Duration) {
+        self.shared.charge_threads.join(self.left(deadline).min(JOIN_TIME));
+        self.shared.transport.join_threads(self.left(deadline).min(JOIN_TIME));
     }
 
     /// Returns whether no purchase of this client is in flight.
@@ -360,6 +373,7 @@ impl Shared {
             never: CancelToken::new(),
             rate_limiter: Mutex::new(RateLimiter::new(parts.requests_per_second)),
             unframed: AtomicBool::new(false),
+            charge_threads: Threads::default(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use super::activation::Activation;
 use super::core::Client;
 use super::settlement::{CLOSE_TIMEOUT, OnTooEarly, Settlement};
-use crate::{Intent, NumberRequest, Result};
+use crate::{ErrorKind, Intent, NumberRequest, Result};
 
 /// An activation that settles itself: when the lease ends, the order is completed if a code arrived
 /// and cancelled for its refund if not. Before a cancellation there is one poll, as
@@ -50,9 +50,29 @@ impl Lease {
 
     /// Ends the lease and settles the order, as [`Activation::settle`] does. If that fails,
     /// [`Client::unclaimed`] lists the number when no handle of it is left.
+    ///
+    /// If the [`crate::CancelToken`] of the lease was triggered before, this settles the order as a
+    /// drop does: without the token, without waiting until the order can be cancelled, and within
+    /// 10 seconds. If the token is triggered meanwhile, this fails with
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
     pub fn close(mut self, on_too_early: OnTooEarly) -> Result<Settlement> {
         self.ended = true;
-        self.activation.settle(on_too_early)
+        if self.activation.client().token().is_cancelled() {
+            return self.settle_despite_token();
+        }
+        self.activation.settle(on_too_early).map_err(|error| match error.kind() {
+            ErrorKind::Cancelled => error.with_hint(
+                "the order is not settled: the unclaimed purchases list its number when no handle \
+                 of it is left",
+            ),
+            _ => error,
+        })
+    }
+
+    /// A cancelled wait is the usual reason why a lease ends. Its token must not stop the refund.
+    fn settle_despite_token(&self) -> Result<Settlement> {
+        let activation = self.activation.without_cancel().with_timeout(CLOSE_TIMEOUT);
+        activation.settle(OnTooEarly::Fail)
     }
 
     /// Ends the lease and returns the activation without settling the order, which is yours from
@@ -77,9 +97,7 @@ impl Drop for Lease {
         if self.ended {
             return;
         }
-        // A cancelled wait is the usual reason for a drop. Its token must not stop the refund.
-        let activation = self.activation.without_cancel().with_timeout(CLOSE_TIMEOUT);
-        if let Err(error) = activation.settle(OnTooEarly::Fail) {
+        if let Err(error) = self.settle_despite_token() {
             log::warn!("{}; the number is listed as unclaimed", error.logged());
         }
     }

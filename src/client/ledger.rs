@@ -604,6 +604,7 @@ impl Ledger {
             self.found(entry, &order, now);
         }
         if let Some(entry) = self.by_activation.get(id).copied() {
+            log::info!("the activation {id} is settled: {closed:?}");
             self.write(entry, Record::Settled(closed));
         }
     }

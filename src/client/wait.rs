@@ -135,6 +135,19 @@ impl Activation {
             }
         })
     }
+
+    /// Waits for a code as [`Activation::wait_for_code`] does, but returns `None` if no code
+    /// arrives in time, even if polls failed. If the options cancel the order then,
+    /// [`Activation::ending`] shows whether it was cancelled.
+    pub fn try_wait_for_code<'a>(
+        &self,
+        options: impl Into<WaitOptions<'a>>,
+    ) -> Result<Option<Sms>> {
+        match self.wait_for_code(options) {
+            Err(error) if error.kind() == ErrorKind::WaitTimeout => Ok(None),
+            waited => waited.map(Some),
+        }
+    }
 }
 
 /// One wait for a code.
@@ -442,5 +455,38 @@ mod tests {
         number.wait_for_code(timeout).unwrap_err();
         let polls = service.polls.lock().unwrap();
         assert!(polls[1] >= polls[0] + POLL_INTERVAL, "{polls:?}");
+    }
+
+    /// A service that replies to each poll with the same body, and cancels each order.
+    #[derive(Debug)]
+    struct SameStatus(&'static str);
+
+    impl Transport for SameStatus {
+        fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, TransportError> {
+            let is_change = request.query.contains("setStatus");
+            let body = if is_change { "ACCESS_CANCEL" } else { self.0 };
+            Ok(Reply { status: 200, framed: true, body: body.into(), ..Reply::default() })
+        }
+    }
+
+    #[test]
+    fn trying_returns_nothing_if_no_code_arrives() {
+        for (body, cancel_on_timeout, expected, ending) in [
+            ("STATUS_WAIT_CODE", false, Ok(false), None),
+            ("STATUS_WAIT_CODE", true, Ok(false), Some(Ending::Cancelled)),
+            ("STATUS_OK:12", true, Ok(true), None),
+            ("ERROR_SQL", false, Ok(false), None),
+            ("BAD_KEY", true, Err(ErrorKind::Authentication), None),
+        ] {
+            let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30));
+            let builder = Client::builder().api_key("k").clock(Arc::new(clock));
+            let client = builder.transport(Arc::new(SameStatus(body))).build().unwrap();
+            let number = client.activation("7").unwrap();
+            let mut options = WaitOptions::new(Duration::from_secs(12));
+            options.cancel_on_timeout = cancel_on_timeout;
+            let waited = number.try_wait_for_code(options);
+            let has_code = waited.map(|sms| sms.is_some()).map_err(|error| error.kind());
+            assert_eq!((has_code, number.ending()), (expected, ending), "{body}");
+        }
     }
 }

@@ -127,9 +127,10 @@ impl Queue {
     }
 
     /// Returns up to `max` completions, oldest first, each of them once. If there is none, waits up
-    /// to `timeout` for the first; a timeout of zero never waits.
+    /// to `timeout` for the first; a timeout of zero never waits. Waits no longer once the queue is
+    /// closed.
     pub fn take(&self, max: usize, timeout: Duration) -> Vec<Completion> {
-        let is_empty = |state: &mut State| max > 0 && !state.has_completions();
+        let is_empty = |state: &mut State| max > 0 && !state.has_completions() && !state.closed;
         let mut state = self.shared.wait_completed(self.shared.lock(), timeout, is_empty);
         let taken: Vec<Taken> = std::iter::from_fn(|| state.take()).take(max).collect();
         self.shared.ready_fd.set(state.has_completions());

@@ -826,7 +826,7 @@ fn every_completion_reaches_its_user_value() {
             }
             let ticket = queue.submit_with_user(operation(user), user).unwrap();
             submitted[user].store(ticket.number(), Ordering::Relaxed);
-            if user % 10 == 0 {
+            if user.is_multiple_of(10) {
                 queue.cancel(ticket);
             }
             while queue.open() > 2000 {
@@ -1019,10 +1019,12 @@ fn closing_waits_for_a_purchase_in_flight() {
                         std::thread::sleep(MS);
                     }
                     service.release("getNumber");
+                    service.release("getBalance");
                 });
             }
             queue.close(if is_released { 60 * SECOND } else { 100 * MS })
         });
+        assert_eq!(queue.workers() == 0, is_released, "the threads are joined if they end");
         assert_eq!(unfinished.len(), 1, "{unfinished:?}");
         let listed = &unfinished[0].outcome;
         assert_eq!(

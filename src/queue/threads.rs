@@ -26,6 +26,7 @@ use super::ticket::Ticket;
 use crate::client::{FINISH_CHECK, Step, Task};
 use crate::clock::Moment;
 use crate::protocol::json_output::fields;
+use crate::threads::Threads;
 use crate::{CancelToken, Client, Error, ErrorKind, Intent, Result};
 
 /// The stack of a thread. A request needs a quarter of it.
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     /// Wakes the callers that wait for completions.
     completed: Condvar,
     pub(super) lateness: LatencyHistogram,
+    threads: Threads,
 }
 
 impl Shared {
@@ -58,6 +60,7 @@ impl Shared {
             ready_fd: ReadyFd::new()?,
             completed: Condvar::new(),
             lateness: LatencyHistogram::default(),
+            threads: Threads::default(),
         })
     }
 
@@ -99,7 +102,7 @@ impl Shared {
     }
 
     /// Ends all operations and threads, with completions. Waits up to `wait` for the purchases and
-    /// changes that run.
+    /// changes that run, then for the threads.
     pub(super) fn close(&self, wait: Duration) {
         let end = self.client.now().monotonic.saturating_add(wait);
         let mut state = self.lock();
@@ -120,6 +123,8 @@ impl Shared {
             self.ready_fd.set(state.has_completions());
         }
         self.end_threads(state);
+        self.threads.join(end.saturating_sub(self.client.now().monotonic));
+        self.client.join_threads(end);
     }
 
     /// Wakes every thread, so that it finds the queue closed.
@@ -194,7 +199,8 @@ impl Shared {
             }
             Timer::Stopped => {
                 let shared = Arc::clone(self);
-                match spawn("sastaotp-timer", move || shared.run_timer()) {
+                match self.threads.spawn("sastaotp-timer", Some(STACK), move || shared.run_timer())
+                {
                     Ok(thread) => {
                         state.timer = Timer::Sleeping { thread, until: at };
                         true
@@ -300,7 +306,7 @@ impl Shared {
             WorkKind::Requests => "sastaotp-queue",
             WorkKind::Purchases => "sastaotp-buy",
         };
-        match spawn(name, move || shared.work(kind)) {
+        match self.threads.spawn(name, Some(STACK), move || shared.work(kind)) {
             Ok(_) => {
                 state.pool(kind).workers += 1;
                 return true;
@@ -466,11 +472,6 @@ impl Shared {
         state.finish(&self.client, ticket, result);
         self.announce(&state);
     }
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<Thread> {
-    let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK);
-    builder.spawn(body).map(|handle| handle.thread().clone())
 }
 
 /// A token for the next operation: the same, unless it was cancelled.

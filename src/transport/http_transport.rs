@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::RootCertStore;
 use zeroize::Zeroizing;
@@ -17,6 +17,7 @@ use super::resolve::{DnsCache, LookUp};
 use super::tls::TlsConnector;
 use super::types::{Cause, Lane, Phase, Reply, Request, Transport, TransportError};
 use super::{proxy, tls};
+use crate::threads::Threads;
 
 const MAX_USER_AGENT: usize = 256;
 /// The longest query, and the longest value of the key's header, in bytes. The service's requests
@@ -47,6 +48,7 @@ struct Settings {
     timeouts: Timeouts,
     max_idle: usize,
     look_up: Arc<LookUp>,
+    look_up_threads: Threads,
 }
 
 impl HttpTransport {
@@ -90,6 +92,7 @@ impl HttpTransport {
             timeouts,
             max_idle: max_connections,
             look_up,
+            look_up_threads: Threads::default(),
         };
         let connections = Arc::new(settings.new_pool());
         Ok(Self { pid: std::process::id(), connections, forked: Mutex::default(), settings })
@@ -114,6 +117,10 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         self.run_exchange(request, |exchange| self.pool_of(std::process::id()).run(exchange))
+    }
+
+    fn join_threads(&self, timeout: Duration) {
+        self.settings.look_up_threads.join(timeout);
     }
 }
 
@@ -201,8 +208,18 @@ fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
 
 impl Settings {
     fn new_pool(&self) -> ConnectionPool {
-        let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_idle, look_up } = self;
-        let names = DnsCache::new(Arc::clone(look_up));
+        let Self {
+            base,
+            headers: _,
+            peer: _,
+            roots,
+            proxy,
+            timeouts: _,
+            max_idle,
+            look_up,
+            look_up_threads,
+        } = self;
+        let names = DnsCache::new(Arc::clone(look_up), look_up_threads.clone());
         ConnectionPool::new(
             base.root.clone(),
             proxy.clone(),

@@ -11,7 +11,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -20,6 +19,7 @@ use ureq::unversioned::transport::NextTimeout;
 
 use super::exchange::Exchange;
 use super::types::Cause;
+use crate::threads::Threads;
 
 /// How long addresses are cached: long enough for a series of polls, short enough to follow a move
 /// of the host.
@@ -39,6 +39,7 @@ pub(super) struct DnsCache {
     /// How often the addresses led to no connection. The next attempt starts with another address.
     failed: AtomicUsize,
     hanging: Arc<AtomicUsize>,
+    threads: Threads,
 }
 
 enum Entry {
@@ -54,12 +55,13 @@ struct Task {
 }
 
 impl DnsCache {
-    pub(super) fn new(look_up: Arc<LookUp>) -> Self {
+    pub(super) fn new(look_up: Arc<LookUp>, threads: Threads) -> Self {
         Self {
             look_up,
             entries: Mutex::default(),
             failed: AtomicUsize::new(0),
             hanging: Arc::default(),
+            threads,
         }
     }
 
@@ -148,7 +150,7 @@ impl DnsCache {
         let task = Arc::new(Task { done, outcome: Mutex::default() });
         let (shared, look_up, host) =
             (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
-        thread::Builder::new().name("sastaotp-dns".to_owned()).spawn(move || {
+        self.threads.spawn("sastaotp-dns", None, move || {
             let outcome = look_up(&host).map(Into::into);
             *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
             drop(slot);
@@ -235,10 +237,13 @@ mod tests {
         use std::os::fd::AsRawFd;
 
         use rustix::event::{PollFd, Timespec, poll};
-        let dns = DnsCache::new(Arc::new(|_| {
-            thread::sleep(Duration::from_millis(50));
-            Ok(vec![Ipv4Addr::LOCALHOST.into()])
-        }));
+        let dns = DnsCache::new(
+            Arc::new(|_| {
+                std::thread::sleep(Duration::from_millis(50));
+                Ok(vec![Ipv4Addr::LOCALHOST.into()])
+            }),
+            Threads::default(),
+        );
         let task = dns.start("service.test").unwrap();
         // A second write end of the pipe, as a forked child has it.
         let pipe = format!("/proc/self/fd/{}", task.done.as_raw_fd());

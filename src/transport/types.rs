@@ -13,6 +13,9 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// Returns within `request.timeout`, and within 100 ms after `request.cancel` is triggered. On
     /// [`Lane::Charge`], cancelling has no effect once the first byte of the request was sent.
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError>;
+
+    /// Joins the threads that the transport started, except those that still run after `timeout`.
+    fn join_threads(&self, _timeout: Duration) {}
 }
 
 /// One GET request.

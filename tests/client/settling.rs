@@ -532,6 +532,31 @@ fn a_cancelled_lease_still_settles() {
 }
 
 #[test]
+fn closing_through_a_triggered_token_settles() {
+    for (service, on_too_early, code, expected) in [
+        ("zz_never", OnTooEarly::Fail, None, Ok(SettlementState::Cancelled)),
+        ("zz_never", OnTooEarly::Wait, None, Ok(SettlementState::Cancelled)),
+        ("zz_never", OnTooEarly::Wait, Some("4821"), Ok(SettlementState::Completed)),
+        // It does not wait, because its caller wants to end.
+        ("zz_early_cancel", OnTooEarly::Wait, None, Err(ErrorKind::TooEarly)),
+    ] {
+        let fixture = Fixture::new();
+        let cancel = CancelToken::new();
+        let lease = fixture.client.with_cancel(&cancel).lease(request(service)).unwrap();
+        if let Some(code) = code {
+            fixture.control("sms", &format!(r#"{{"id":"{}","code":"{code}"}}"#, lease.id()));
+        }
+        cancel.cancel();
+        let start = fixture.now();
+        let closed = lease.close(on_too_early);
+        let closed = closed.map(|closed| closed.state).map_err(|error| error.kind());
+        assert_eq!(closed, expected, "{service} {on_too_early:?}");
+        assert!(fixture.now() - start <= 10_000, "{service} {on_too_early:?}");
+        assert_eq!(fixture.client.unclaimed().len(), usize::from(closed.is_err()));
+    }
+}
+
+#[test]
 fn dropping_a_lease_takes_at_most_ten_seconds() {
     for (hanging, latency) in
         [("getStatus", 0), ("getStatusV2", 0), ("setStatus", 0), ("", 3), ("", 6)]

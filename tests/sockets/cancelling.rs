@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sastaotp::transport::{HttpConfig, HttpTransport, ProxyChoice, Timeouts};
 
-use crate::adapter::{self, CancelToken, Charge, Client, ErrorKind};
+use crate::adapter::{self, CancelToken, Charge, Client, ErrorKind, OnTooEarly};
 
 use crate::server::{Sandbox, at_most, builder, eventually, request};
 
@@ -147,6 +147,19 @@ fn cancel_ends_pauses() {
     let before = sandbox.count("getOrders");
     cancel_while("a search in the history", &client, |client| client.reconcile(&intent));
     assert_eq!(sandbox.count("getOrders"), before, "a cancelled reconcile reads nothing more");
+}
+
+#[test]
+fn a_cancelled_close_lists_the_number() {
+    let sandbox = Sandbox::start("closing");
+    let client = sandbox.client();
+    let reached = || sandbox.count("setStatus") > 0;
+    let error = cancel_after("a close that waits", reached, &client, |client| {
+        client.lease(request("zz_early_cancel"))?.close(OnTooEarly::Wait)
+    });
+    assert!(error.to_string().contains("the order is not settled"), "{error}");
+    assert_eq!(client.unclaimed().len(), 1, "the order is open");
+    sandbox.control("assert", r#"{"charges":1,"refunds":0}"#);
 }
 
 #[test]

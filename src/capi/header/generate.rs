@@ -146,15 +146,13 @@ fn short_comments(code: &str) -> String {
         let indent = lines[at].len() - lines[at].trim_start().len();
         let line = lines.get(at + 1).and_then(|line| line.trim().strip_prefix("* "));
         let ends = lines.get(at + 2).is_some_and(|line| line.trim() == "*/");
-        match line.filter(|line| ends && lines[at].trim() == "/**" && indent + line.len() < 89) {
-            Some(line) => {
-                let _ = writeln!(short, "{}/** {line} */", &lines[at][..indent]);
-                at += 3;
-            }
-            None => {
-                let _ = writeln!(short, "{}", lines[at]);
-                at += 1;
-            }
+        let fits = |line: &&str| ends && lines[at].trim() == "/**" && indent + line.len() < 89;
+        if let Some(line) = line.filter(fits) {
+            let _ = writeln!(short, "{}/** {line} */", &lines[at][..indent]);
+            at += 3;
+        } else {
+            let _ = writeln!(short, "{}", lines[at]);
+            at += 1;
         }
     }
     short
@@ -246,6 +244,8 @@ fn initializer(name: &str, source: &str) -> String {
             "size_of::<Self>()" => format!("sizeof({name})"),
             "std::ptr::null()" => "NULL".to_owned(),
             "c_bool::FALSE" => "false".to_owned(),
+            "[0; 2]" => "{ 0, 0 }".to_owned(),
+            "[0; 6]" => "{ 0, 0, 0, 0, 0, 0 }".to_owned(),
             other => other.to_owned(),
         },
     );

@@ -12,19 +12,21 @@
  *     int main(void) {
  *         sastaotp_client *client = NULL;
  *         sastaotp_lease *lease = NULL;
+ *         const sastaotp_activation *number;
  *         sastaotp_sms *sms = NULL;
+ *         sastaotp_unclaimed_list *left = NULL;
  *         sastaotp_error *error = NULL;
  *         sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
  *         int failed = 1;
  *
  *         request.service = "tg";
  *         request.country = "22";  // India: the service's country codes are not calling codes
- *         request.max_price = 80 * SASTAOTP_RUPEE;
+ *         request.max_price_micros = 80 * SASTAOTP_RUPEE;
  *
  *         // SASTAOTP_API_KEY is the key; set SASTAOTP_BASE_URL to use a sandbox.
  *         if (sastaotp_client_from_env(&client, &error)) goto end;
  *         if (sastaotp_client_lease(client, &request, &lease, &error)) goto end;
- *         const sastaotp_activation *number = sastaotp_lease_activation(lease);
+ *         number = sastaotp_lease_activation(lease);
  *         printf("send the SMS to %s\n", sastaotp_activation_phone_number(number));
  *         if (sastaotp_activation_wait_for_code(number, 300000, NULL, &sms, &error)) goto end;
  *         printf("the code is %s\n", sastaotp_sms_code(sms));
@@ -35,6 +37,12 @@
  *         sastaotp_sms_free(sms);
  *         // Completes the order; cancels it for the refund if no code arrived.
  *         sastaotp_lease_free(lease);
+ *         // If that failed, the number is still paid for.
+ *         if (client && !sastaotp_client_finish(client, 10000, &left, NULL)) {
+ *             for (size_t i = 0; i < sastaotp_unclaimed_list_count(left); i++)
+ *                 puts(sastaotp_unclaimed_message(sastaotp_unclaimed_list_get(left, i)));
+ *         }
+ *         sastaotp_unclaimed_list_free(left);
  *         sastaotp_client_free(client);
  *         return failed;
  *     }
@@ -78,12 +86,10 @@
  * 3.  Results. The caller passes the place for a result, such as `sastaotp_client **client`. On
  *     success it receives an object that the caller owns and frees with the "_free" function of its
  *     type; on failure it receives NULL. The library never reads or frees the previous content of a
- *     place. If a function returns a `const` object directly, the object belongs to the one it was
- *     read from and is freed with it.
- * 4.  Const. A call through a const pointer does not change the object as far as its caller can
- *     tell, and any number of threads may make one at once, unless the object's comment says
- *     otherwise. It may change the order at the service, which `const` does not describe:
- *     sastaotp_activation_cancel has a const activation.
+ *     place. If a function returns a `const` object directly, the object is part of its argument
+ *     and is freed with it.
+ * 4.  Const. A pointer to const means that any number of threads may make the call at once. It does
+ *     not mean that nothing changes: sastaotp_activation_cancel has a const activation.
  * 5.  Options. A struct of options (sastaotp_config, sastaotp_number_request,
  *     sastaotp_wait_options) begins with its size. Initialize it with its macro "_INIT", then set
  *     members. A call copies the struct and its texts. A later version may add members at the end;
@@ -106,18 +112,22 @@
  * 10. Memory. If an allocation fails, the process ends with SIGABRT: a call that may have bought a
  *     number cannot report it without memory. A journal keeps such a purchase.
  * 11. Fork. A forked child creates its own client, activation, lease, iterator, queue and token. If
- *     it uses one of its parent, the call fails with SASTAOTP_ERROR_CONFIG, changeable values read
- *     as if the object were NULL, and freeing the object does nothing. A child may read results,
- *     with one exception: if another thread was reading a text or "_json" of a result during the
- *     fork, reading that result in the child may block forever.
+ *     it uses an object of its parent, the call fails with SASTAOTP_ERROR_CONFIG, changeable values
+ *     read as if the object were NULL, and freeing the object does nothing. A child may read
+ *     results, with one exception: if another thread was reading a text or "_json" of a result
+ *     during the fork, reading that result in the child may block forever.
  * 12. JSON. Results have a "_json" function: the library's own stable JSON, with money in fields
  *     "..._micros" and times in "..._ms". Its field `raw` contains the service's reply, including
  *     fields that the library does not know yet.
  * 13. Signals. The library has its own threads, which any call may start. It installs no signal
  *     handlers, and its threads inherit the signal mask of the thread that started them. If a
  *     program waits for signals with signalfd or sigwait, it must block them in all its threads
- *     before the first call; otherwise a thread of the library may receive them. A signal handler
- *     may call sastaotp_cancel_token_trigger, and no other function.
+ *     before the first call; otherwise a thread of the library may receive them. A lost connection
+ *     raises no SIGPIPE. A signal handler may call sastaotp_cancel_token_trigger, and no other
+ *     function.
+ * 14. Plugins. The library stays loaded after dlclose, because its threads may still run: a reply
+ *     is awaited for at most 90 seconds, a name look-up longer. A plugin that is unloaded sets the
+ *     log off first, if it has set a callback.
  *
  * Threads
  *

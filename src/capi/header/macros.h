@@ -12,7 +12,8 @@
 #endif
 
 /** The type of an enumeration's values, for languages that can state it. */
-#if defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#if (defined(__cplusplus) && (__cplusplus >= 201103L || defined(_MSC_VER))) || \
+    (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
 #define SASTAOTP_ENUM_INT32 : int32_t
 #else
 #define SASTAOTP_ENUM_INT32
