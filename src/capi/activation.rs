@@ -228,10 +228,10 @@ pub unsafe extern "C" fn sastaotp_activation_get_status(
 /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
 /// more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
 /// replies are slow, the last poll starts before the deadline. If the service still waits for a
-/// code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
-/// Nor does one answer that the order is cancelled, that the id is unknown or that the key is
-/// invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive
-/// waits keep the interval between polls.
+/// code after the expiry, the wait continues to the timeout. Transient failures do not end the
+/// wait. One answer that the order is cancelled, that the id is unknown or that the key is invalid
+/// does not end it either: the next poll must repeat it. To show progress, wait one second at a
+/// time: consecutive waits keep the interval between polls.
 ///
 /// Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
 /// SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
@@ -358,8 +358,9 @@ pub unsafe extern "C" fn sastaotp_activation_cancel(
 /// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before
 /// it cancels, it polls once, as sastaotp_activation_cancel does.
 ///
-/// `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
-/// the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
+/// `on_too_early` is the reaction if the order is too young to be cancelled. Waiting continues
+/// until the service allows it or the order has expired. Fails as sastaotp_activation_cancel does.
+/// Since
 /// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_settle(
