@@ -11,9 +11,7 @@ mod timing;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{
-    CancelToken, Charge, Client, ErrorKind, NumberRequest, Operation, Output, Queue, Ticket,
-};
+use sastaotp::{Charge, Client, ErrorKind, Operation, Output, Queue, Ticket};
 use serde_json::{Value, json};
 use timing::at_most;
 
