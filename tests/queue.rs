@@ -220,7 +220,9 @@ fn a_claimed_number_has_its_phone_number_and_price() {
         json!([number.phone_number(), number.price()])
     };
     assert_eq!(claimed(&bought["id"]), json!([bought["phone_number"], bought["price_micros"]]));
-    let purchase = json!({"op": "get_number", "service": "zz_lost_reply", "country": "22", "max_price": "100"});
+    let purchase = json!({
+        "op": "get_number", "service": "zz_lost_reply", "country": "22", "max_price": "100",
+    });
     let lost = fixture.queue.join(fixture.submit(purchase), SOON).unwrap().unwrap();
     let error = json!(lost.result.unwrap_err());
     // An order of another program is claimed before any page of the history shows it.
