@@ -1566,15 +1566,15 @@ sastaotp_status sastaotp_client_activation(const sastaotp_client *client,
 const char *sastaotp_activation_id(const sastaotp_activation *activation);
 
 /**
- * Returns the phone number verbatim. Returns NULL if the activation was claimed by its id and this
- * process has no record of its purchase: the process did not buy it, and no search or resolution
- * found it. Empty if it was found without a number. Since 0.1.0.
+ * Returns the phone number as the service writes it. Returns NULL if the activation was claimed by
+ * its id and this process does not know its number: it did not buy it, and no search, resolution
+ * or page of the history showed it. Empty if it was found without a number. Since 0.1.0.
  */
 const char *sastaotp_activation_phone_number(const sastaotp_activation *activation);
 
 /**
- * Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
- * if sastaotp_activation_purchase is NULL. Since 0.1.0.
+ * Writes the amount charged, in micro-rupees. Returns false if neither the purchase nor the
+ * history stated it, or if the number is not known. Since 0.1.0.
  */
 bool sastaotp_activation_price_micros(const sastaotp_activation *activation, int64_t *micros);
 
