@@ -642,7 +642,7 @@ sastaotp_cancel_token *sastaotp_cancel_token_new(void);
 
 /**
  * Triggers the token: every call that uses it returns SASTAOTP_ERROR_CANCELLED within 100 ms, and
- * every later call fails the same way. These go on, because they protect money:
+ * every later call fails the same way. These functions continue, because they protect money:
  * sastaotp_lease_close and sastaotp_lease_free settle the order, sastaotp_client_finish waits for
  * purchases, and sastaotp_client_settle_leftover_leases returns the leases with the reason why
  * each one is not settled. To change an order after the trigger, claim it again with the client
@@ -717,7 +717,7 @@ SASTAOTP_MUST_USE
 sastaotp_status sastaotp_client_from_env(sastaotp_client **client, sastaotp_error **error);
 
 /**
- * Creates a handle of the same client with a cancellation token and a timeout of its own.
+ * Creates a handle of the same client with its own cancellation token and timeout.
  *
  * `token` can cancel the calls of the handle; if it is NULL, the handle has the token of `client`.
  * `timeout_ms` is the longest duration of a call in milliseconds; if it is 0, the handle has the
@@ -1375,9 +1375,9 @@ bool sastaotp_purchase_expires_in_ms(const sastaotp_purchase *purchase, uint32_t
 const char *sastaotp_purchase_note(const sastaotp_purchase *purchase);
 
 /**
- * Returns the warning at an index, as a sentence, or NULL after the last one. A warning says that
- * the price was above the maximum, that the number is of another country, or that the reply is
- * unusual. The purchase is valid despite it, so read the warnings after each purchase. Since
+ * Returns the warning at an index, as a sentence, or NULL after the last one. A warning states
+ * that the price was above the maximum, that the number is of another country, or that the reply
+ * is unusual. The purchase is valid despite it, so read the warnings after each purchase. Since
  * 0.1.0.
  */
 const char *sastaotp_purchase_warning(const sastaotp_purchase *purchase, size_t index);
@@ -1397,7 +1397,7 @@ typedef struct sastaotp_reconciliation sastaotp_reconciliation;
  * milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
  *
  * Returns earlier only if the evidence proves that an order is the purchase, or if the search is
- * complete. Otherwise looks until the time is over: the history can lag, and another program's
+ * complete. Otherwise continues until the time is over: the history can lag, and another program's
  * order can look the same. If the search is not complete then, the purchase stays unknown and
  * listed, and the next call continues.
  *
@@ -1566,15 +1566,15 @@ sastaotp_status sastaotp_client_activation(const sastaotp_client *client,
 const char *sastaotp_activation_id(const sastaotp_activation *activation);
 
 /**
- * Returns the phone number verbatim. Returns NULL if the activation was claimed by its id and this
- * process has no record of its purchase: the process did not buy it, and no search or resolution
- * found it. Empty if it was found without a number. Since 0.1.0.
+ * Returns the phone number as the service writes it. Returns NULL if the activation was claimed by
+ * its id and this process does not know its number: it did not buy it, and no search, resolution
+ * or page of the history showed it. Empty if it was found without a number. Since 0.1.0.
  */
 const char *sastaotp_activation_phone_number(const sastaotp_activation *activation);
 
 /**
- * Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
- * if sastaotp_activation_purchase is NULL. Since 0.1.0.
+ * Writes the amount charged, in micro-rupees. Returns false if neither the purchase nor the
+ * history stated it, or if the number is not known. Since 0.1.0.
  */
 bool sastaotp_activation_price_micros(const sastaotp_activation *activation, int64_t *micros);
 
@@ -1624,10 +1624,10 @@ sastaotp_status sastaotp_activation_get_status(const sastaotp_activation *activa
  * If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
  * more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
  * replies are slow, the last poll starts before the deadline. If the service still waits for a
- * code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
- * Nor does one answer that the order is cancelled, that the id is unknown or that the key is
- * invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive
- * waits keep the interval between polls.
+ * code after the expiry, the wait continues to the timeout. Transient failures do not end the
+ * wait. One answer that the order is cancelled, that the id is unknown or that the key is invalid
+ * does not end it either: the next poll must repeat it. To show progress, wait one second at a
+ * time: consecutive waits keep the interval between polls.
  *
  * Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
  * SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
@@ -1726,8 +1726,9 @@ sastaotp_status sastaotp_activation_cancel(const sastaotp_activation *activation
  * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before
  * it cancels, it polls once, as sastaotp_activation_cancel does.
  *
- * `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
- * the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
+ * `on_too_early` is the reaction if the order is too young to be cancelled. Waiting continues
+ * until the service allows it or the order has expired. Fails as sastaotp_activation_cancel does.
+ * Since
  * 0.1.0.
  */
 SASTAOTP_MUST_USE
@@ -2245,7 +2246,9 @@ const sastaotp_error *sastaotp_completion_error(const sastaotp_completion *compl
 /**
  * Returns the number that get_number, lease, buy or reget_number bought. Returns NULL if the
  * operation failed, or is another one. The activation belongs to the completion; to keep a number,
- * claim it by its id with sastaotp_client_activation, or go on with operations of the queue. Since
+ * claim it by its id with sastaotp_client_activation, or submit further operations on it to the
+ * queue. Until the completion is freed, it holds the number: sastaotp_client_unclaimed does not
+ * list it. Since
  * 0.1.0.
  */
 const sastaotp_activation *sastaotp_completion_activation(const sastaotp_completion *completion);
@@ -2391,7 +2394,7 @@ const sastaotp_error *sastaotp_settled_leases_error(const sastaotp_settled_lease
 
 /**
  * Returns the leases as a JSON object with the member `leases`. Each of its entries has unclaimed,
- * settlement and error; the one of the last two that does not apply is null. Since 0.1.0.
+ * settlement and error; one of the last two is null. Since 0.1.0.
  */
 const char *sastaotp_settled_leases_json(const sastaotp_settled_leases *leases);
 

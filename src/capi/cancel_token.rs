@@ -27,7 +27,7 @@ pub extern "C" fn sastaotp_cancel_token_new() -> *mut sastaotp_cancel_token {
 }
 
 /// Triggers the token: every call that uses it returns SASTAOTP_ERROR_CANCELLED within 100 ms, and
-/// every later call fails the same way. These go on, because they protect money:
+/// every later call fails the same way. These functions continue, because they protect money:
 /// sastaotp_lease_close and sastaotp_lease_free settle the order, sastaotp_client_finish waits for
 /// purchases, and sastaotp_client_settle_leftover_leases returns the leases with the reason why
 /// each one is not settled. To change an order after the trigger, claim it again with the client

@@ -80,7 +80,7 @@ pub unsafe extern "C" fn sastaotp_client_from_env(
     create(client, error, || Client::from_env().map(sastaotp_client::new))
 }
 
-/// Creates a handle of the same client with a cancellation token and a timeout of its own.
+/// Creates a handle of the same client with its own cancellation token and timeout.
 ///
 /// `token` can cancel the calls of the handle; if it is NULL, the handle has the token of `client`.
 /// `timeout_ms` is the longest duration of a call in milliseconds; if it is 0, the handle has the

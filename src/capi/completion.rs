@@ -119,7 +119,9 @@ pub unsafe extern "C" fn sastaotp_completion_error(
 
 /// Returns the number that get_number, lease, buy or reget_number bought. Returns NULL if the
 /// operation failed, or is another one. The activation belongs to the completion; to keep a number,
-/// claim it by its id with sastaotp_client_activation, or go on with operations of the queue. Since
+/// claim it by its id with sastaotp_client_activation, or submit further operations on it to the
+/// queue. Until the completion is freed, it holds the number: sastaotp_client_unclaimed does not
+/// list it. Since
 /// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_completion_activation(

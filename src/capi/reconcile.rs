@@ -36,7 +36,7 @@ impl sastaotp_reconciliation {
 /// milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
 ///
 /// Returns earlier only if the evidence proves that an order is the purchase, or if the search is
-/// complete. Otherwise looks until the time is over: the history can lag, and another program's
+/// complete. Otherwise continues until the time is over: the history can lag, and another program's
 /// order can look the same. If the search is not complete then, the purchase stays unknown and
 /// listed, and the next call continues.
 ///

@@ -1,6 +1,6 @@
 //! `Account`: the part of a client that all clients of an API key and a base URL share.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -37,6 +37,9 @@ static ACCOUNTS: Mutex<Option<Accounts>> = Mutex::new(None);
 /// account has no client and no purchase that needs its ledger.
 const MAX_IDLE_KEPT: usize = 64;
 
+// The maps of an account are trees, because the accounts live until the process ends: valgrind
+// follows the pointers of a tree, and reports the content of a hash table as possibly lost.
+
 #[derive(Default)]
 struct Accounts {
     /// The process that made the table. A forked child makes its own: the copy of a ledger can be
@@ -44,10 +47,10 @@ struct Accounts {
     process: u32,
     /// Two random keys, so that the table needs no copy of an API key.
     hashers: [RandomState; 2],
-    by_url: HashMap<(Fingerprint, String), Arc<Account>>,
+    by_url: BTreeMap<(Fingerprint, String), Arc<Account>>,
     /// A service is identified by the address of its transport. The address stays unique, because
     /// every client of the account keeps the transport alive.
-    by_transport: HashMap<(Fingerprint, usize), Weak<Account>>,
+    by_transport: BTreeMap<(Fingerprint, usize), Weak<Account>>,
 }
 
 /// The 128 bits that stand for an API key in this process.
