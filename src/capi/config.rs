@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::boundary::{duration, optional_bytes, optional_text, unknown_constant};
+use super::boundary::{duration, null_argument, optional_bytes, optional_text, unknown_constant};
 use super::options::{Options, c_bool, options};
 use crate::{Amount, ApiKeyLocation, ClientBuilder, Durability, Error, Result};
 
@@ -146,6 +146,9 @@ pub(super) unsafe fn builder(config: *const sastaotp_config) -> Result<ClientBui
     }
     if let Some(user_agent) = optional_text(config.user_agent, "user_agent")? {
         builder = builder.user_agent(user_agent);
+    }
+    if config.ca_pem.is_null() && config.ca_pem_length != 0 {
+        return Err(null_argument("ca_pem"));
     }
     if let Some(pem) = optional_bytes(config.ca_pem, config.ca_pem_length) {
         builder = builder.add_ca_pem(pem);

@@ -133,8 +133,13 @@ pub unsafe extern "C" fn sastaotp_queue_submit(
     ticket: *mut u64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    let read = || Operation::from_json(required_text(operation, "operation")?);
-    submit(queue, read, user, ticket, error)
+    submit(
+        queue,
+        || Operation::from_json(required_text(operation, "operation")?),
+        user,
+        ticket,
+        error,
+    )
 }
 
 /// Starts sastaotp_client_get_number, which COSTS MONEY: sastaotp_completion_activation returns the

@@ -19,7 +19,7 @@ enum { MAX_REPORT = 16384 };
 
 /* Prints a line for each purchase of a list: the outcome, and the message for people. */
 static void report(sastaotp_unclaimed_list *list) {
-    static const char *const outcomes[] = {"pending", "bought", "unknown"};
+    static const char *const outcomes[] = {"unknown", "pending", "bought"};
     CHECK(json_is_valid(sastaotp_unclaimed_list_json(list)));
     for (size_t at = 0; at < sastaotp_unclaimed_list_count(list); at++) {
         const sastaotp_unclaimed *one = sastaotp_unclaimed_list_get(list, at);

@@ -61,6 +61,8 @@ CALL(rupees, sastaotp_amount_parse(text, &(int64_t){0}, error))
 CALL(operation, sastaotp_queue_submit(on->queue, text, NULL, NULL, error))
 CALL(waited_id, sastaotp_queue_submit_wait_for_code(on->queue, text, 1, NULL, NULL, NULL, error))
 CALL(next_code_id, sastaotp_queue_submit_request_next_code(on->queue, text, NULL, NULL, error))
+CALL(completed_id, sastaotp_queue_submit_complete(on->queue, text, NULL, NULL, error))
+CALL(cancelled_id, sastaotp_queue_submit_cancel(on->queue, text, NULL, NULL, error))
 CALL(settled_id, sastaotp_queue_submit_settle(on->queue, text, SASTAOTP_ON_TOO_EARLY_FAIL, NULL,
                                               NULL, error))
 CALL(made_id, sastaotp_client_resolve_made(on->client, on->intent, text, error))
@@ -128,6 +130,8 @@ static const struct {
     {"operation", operation, THIS_CALL},
     {"id", waited_id, THIS_CALL},
     {"id", next_code_id, THIS_CALL},
+    {"id", completed_id, THIS_CALL},
+    {"id", cancelled_id, THIS_CALL},
     {"id", settled_id, THIS_CALL},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -315,6 +319,10 @@ void values_out_of_range_are_rejected(void) {
         sastaotp_error_free(error);
         FAILS(next_code_id(&on, ids[at], &error), SASTAOTP_ERROR_CONFIG);
         sastaotp_error_free(error);
+        FAILS(completed_id(&on, ids[at], &error), SASTAOTP_ERROR_CONFIG);
+        sastaotp_error_free(error);
+        FAILS(cancelled_id(&on, ids[at], &error), SASTAOTP_ERROR_CONFIG);
+        sastaotp_error_free(error);
         FAILS(settled_id(&on, ids[at], &error), SASTAOTP_ERROR_CONFIG);
         sastaotp_error_free(error);
     }
@@ -383,6 +391,8 @@ void indices_out_of_range_return_null(void) {
         size_t index = indices[at];
         int64_t micros = 7;
         uint64_t count = 7;
+        CHECK(sastaotp_service_price_micros(sastaotp_services_get(services, 0), NULL));
+        CHECK(!sastaotp_service_price_micros(sastaotp_services_get(services, index), &micros));
         CHECK(sastaotp_services_get(services, index) == NULL);
         CHECK(sastaotp_service_offer(sastaotp_services_get(services, 0), index / 2 + 100) == NULL);
         CHECK(sastaotp_prices_country(prices, index) == NULL &&

@@ -103,6 +103,8 @@ static void queues_in_a_child(const inherited *of, uint64_t ticket) {
                                                          &error));
     PARENTS("queue",
             sastaotp_queue_submit_request_next_code(of->queue, "1", NULL, &none, &error));
+    PARENTS("queue", sastaotp_queue_submit_complete(of->queue, "1", NULL, &none, &error));
+    PARENTS("queue", sastaotp_queue_submit_cancel(of->queue, "1", NULL, &none, &error));
     PARENTS("queue", sastaotp_queue_submit_settle(of->queue, "1", SASTAOTP_ON_TOO_EARLY_FAIL, NULL,
                                                   &none, &error));
     PARENTS("queue",

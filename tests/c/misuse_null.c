@@ -184,6 +184,10 @@ static void queues(const sastaotp_client *client, const sastaotp_queue *queue,
                     sastaotp_queue_submit_request_next_code(NULL, "1", NULL, &ticket, error));
     REJECTED_SUBMIT("id",
                     sastaotp_queue_submit_request_next_code(queue, NULL, NULL, &ticket, error));
+    REJECTED_SUBMIT("queue", sastaotp_queue_submit_complete(NULL, "1", NULL, &ticket, error));
+    REJECTED_SUBMIT("id", sastaotp_queue_submit_complete(queue, NULL, NULL, &ticket, error));
+    REJECTED_SUBMIT("queue", sastaotp_queue_submit_cancel(NULL, "1", NULL, &ticket, error));
+    REJECTED_SUBMIT("id", sastaotp_queue_submit_cancel(queue, NULL, NULL, &ticket, error));
     REJECTED_SUBMIT("queue", sastaotp_queue_submit_settle(NULL, "1", fail, NULL, &ticket, error));
     REJECTED_SUBMIT("id", sastaotp_queue_submit_settle(queue, NULL, fail, NULL, &ticket, error));
     REJECTED_SUBMIT("queue",

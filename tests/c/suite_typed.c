@@ -114,6 +114,31 @@ void typed_submits_have_typed_results(void) {
     sastaotp_completion_free(completion);
     sandbox_do("assert", "{\"charges\":2,\"refunds\":1}");
 
+    /* The other ends of an order. */
+    static const struct {
+        const char *service;
+        sastaotp_status (*end)(const sastaotp_queue *, const char *, void *, uint64_t *,
+                               sastaotp_error **);
+        sastaotp_settled state;
+    } ends[] = {
+        {"zz_multi", sastaotp_queue_submit_complete, SASTAOTP_SETTLED_COMPLETED},
+        {"zz_never", sastaotp_queue_submit_cancel, SASTAOTP_SETTLED_CANCELLED},
+    };
+    for (size_t row = 0; row < sizeof ends / sizeof *ends; row++) {
+        buy(queue, ends[row].service, id);
+        if (ends[row].state == SASTAOTP_SETTLED_COMPLETED) {
+            WORKS(sastaotp_queue_submit_wait_for_code(queue, id, SOON_MS, NULL, NULL, &ticket,
+                                                      &error));
+            sastaotp_completion_free(completion_of(queue, ticket, SMS));
+        }
+        WORKS(ends[row].end(queue, id, &user, &ticket, &error));
+        completion = completion_of(queue, ticket, SETTLEMENT);
+        CHECK(sastaotp_completion_user(completion) == &user);
+        const sastaotp_settlement *settlement = sastaotp_completion_settlement(completion);
+        CHECK_INT(sastaotp_settlement_state(settlement), ends[row].state);
+        sastaotp_completion_free(completion);
+    }
+
     request = sandbox_request("zz_lost_reply");
     WORKS(sastaotp_queue_submit_get_number(queue, &request, &user, &ticket, &error));
     sastaotp_completion *lost = completion_of(queue, ticket, NOTHING);
@@ -137,7 +162,7 @@ void typed_submits_have_typed_results(void) {
     settled(completion_of(queue, ticket, SETTLEMENT), SASTAOTP_SETTLED_CANCELLED, NULL);
     queue_end(queue);
     sastaotp_client_free(client);
-    sandbox_do("assert", "{\"charges\":3,\"refunds\":2}");
+    sandbox_do("assert", "{\"charges\":5,\"refunds\":3}");
 }
 
 void json_submits_have_typed_results(void) {

@@ -815,7 +815,7 @@ impl Program<'_> {
     }
 
     unsafe fn submit_typed(&mut self) {
-        let (which, queue, intent) = (self.byte() % 6, self.queue, self.intent);
+        let (which, queue, intent) = (self.byte() % 8, self.queue, self.intent);
         let (request_copy, options_copy, id) = (self.request, self.options, self.id());
         let request = self.request_or_null(&request_copy);
         let options = if self.byte() % 4 == 1 { &raw const options_copy } else { null() };
@@ -831,6 +831,8 @@ impl Program<'_> {
                 sastaotp_queue_submit_wait_for_code(queue, id, millis, options, user, place, error)
             }
             3 => sastaotp_queue_submit_request_next_code(queue, id, user, place, error),
+            6 => sastaotp_queue_submit_complete(queue, id, user, place, error),
+            7 => sastaotp_queue_submit_cancel(queue, id, user, place, error),
             4 => sastaotp_queue_submit_settle(queue, id, early, user, place, error),
             _ => sastaotp_queue_submit_reconcile(queue, intent, millis, user, place, error),
         });
