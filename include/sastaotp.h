@@ -318,7 +318,9 @@ typedef enum sastaotp_charge SASTAOTP_ENUM_INT32 {
     SASTAOTP_CHARGE_UNKNOWN = 0,
     /** Certainly nothing was charged. */
     SASTAOTP_CHARGE_NONE = 1,
-    /** Money was charged. */
+    /**
+     * Money was charged: sastaotp_client_unclaimed lists the number. No call of this version fails so.
+     */
     SASTAOTP_CHARGE_MADE = 2,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_CHARGE_MAX_ENUM = INT32_MAX
@@ -649,8 +651,8 @@ sastaotp_cancel_token *sastaotp_cancel_token_new(void);
  * without the token.
  *
  * May be called from any thread while others are blocked in calls, and from a signal handler: it
- * takes no lock and no memory. Before the token is freed, no handler may be able to trigger it.
- * Does nothing if `token` is NULL. Since 0.1.0.
+ * takes no lock and no memory. A token that a signal handler can trigger must not be freed: keep
+ * it until the process ends. Does nothing if `token` is NULL. Since 0.1.0.
  */
 void sastaotp_cancel_token_trigger(const sastaotp_cancel_token *token);
 
@@ -740,9 +742,8 @@ sastaotp_status sastaotp_client_with(const sastaotp_client *client,
 
 /**
  * Frees a client or a handle of one. Its activations, leases, iterators, queues and results stay
- * usable. No other
- * thread may be in a purchase of the client. Does not wait for purchases in flight: before the
- * program ends, call sastaotp_client_finish. Since 0.1.0.
+ * usable. Does not wait for purchases in flight: before the program ends, call
+ * sastaotp_client_finish. Since 0.1.0.
  */
 void sastaotp_client_free(sastaotp_client *client);
 
@@ -1436,8 +1437,9 @@ const sastaotp_order *sastaotp_reconciliation_get(const sastaotp_reconciliation 
 
 /**
  * Returns whether the evidence proves that the candidate at an index is the purchase. If it does,
- * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. Returns false
- * if the index is out of range. Since 0.1.0.
+ * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. It is false for
+ * most candidates, because the history does not show which request made an order: then decide by
+ * the evidence, and claim the candidate. Returns false if the index is out of range. Since 0.1.0.
  */
 bool sastaotp_reconciliation_is_ours(const sastaotp_reconciliation *reconciliation, size_t index);
 
@@ -1623,11 +1625,13 @@ sastaotp_status sastaotp_activation_get_status(const sastaotp_activation *activa
  *
  * If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
  * more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
- * replies are slow, the last poll starts before the deadline. If the service still waits for a
- * code after the expiry, the wait continues to the timeout. Transient failures do not end the
- * wait. One answer that the order is cancelled, that the id is unknown or that the key is invalid
- * does not end it either: the next poll must repeat it. To show progress, wait one second at a
- * time: consecutive waits keep the interval between polls.
+ * replies are slow, the last poll starts before the deadline. Polls are never closer than 5
+ * seconds: one in the last seven before the deadline is left out in favour of that at the
+ * deadline, and a wait of less than 5 seconds polls once, at its start. If the service still waits
+ * for a code after the expiry, the wait continues to the timeout. Transient failures do not end
+ * the wait. One answer that the order is cancelled, that the id is unknown or that the key is
+ * invalid does not end it either: the next poll must repeat it. To show progress, wait one second
+ * at a time: consecutive waits keep the interval between polls.
  *
  * Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
  * SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
@@ -1749,7 +1753,7 @@ sastaotp_status sastaotp_activation_keep(const sastaotp_activation *activation,
                                          sastaotp_error **error);
 
 /**
- * Frees an activation or a handle of one. The order does not change. If it is open and no other
+ * Frees an activation. The order does not change. If it is open and no other
  * activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
  */
 void sastaotp_activation_free(sastaotp_activation *activation);
@@ -1877,7 +1881,10 @@ typedef enum sastaotp_settled SASTAOTP_ENUM_INT32 {
     SASTAOTP_SETTLED_CANCELLED = 2,
     /** Not cancelled, because a code arrived first. The order is still open: complete it. */
     SASTAOTP_SETTLED_CODE_ARRIVED = 3,
-    /** The order had already ended. */
+    /**
+     * The order had already ended: it was completed, cancelled or expired before.
+     * sastaotp_activation_ending of its activation returns which, if it is known.
+     */
     SASTAOTP_SETTLED_ALREADY_OVER = 4,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_SETTLED_MAX_ENUM = INT32_MAX

@@ -242,11 +242,13 @@ pub unsafe extern "C" fn sastaotp_activation_get_status(
 ///
 /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
 /// more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
-/// replies are slow, the last poll starts before the deadline. If the service still waits for a
-/// code after the expiry, the wait continues to the timeout. Transient failures do not end the
-/// wait. One answer that the order is cancelled, that the id is unknown or that the key is invalid
-/// does not end it either: the next poll must repeat it. To show progress, wait one second at a
-/// time: consecutive waits keep the interval between polls.
+/// replies are slow, the last poll starts before the deadline. Polls are never closer than 5
+/// seconds: one in the last seven before the deadline is left out in favour of that at the
+/// deadline, and a wait of less than 5 seconds polls once, at its start. If the service still waits
+/// for a code after the expiry, the wait continues to the timeout. Transient failures do not end
+/// the wait. One answer that the order is cancelled, that the id is unknown or that the key is
+/// invalid does not end it either: the next poll must repeat it. To show progress, wait one second
+/// at a time: consecutive waits keep the interval between polls.
 ///
 /// Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
 /// SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
@@ -406,7 +408,7 @@ pub unsafe extern "C" fn sastaotp_activation_keep(
     })
 }
 
-/// Frees an activation or a handle of one. The order does not change. If it is open and no other
+/// Frees an activation. The order does not change. If it is open and no other
 /// activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_free(activation: *mut sastaotp_activation) {

@@ -144,7 +144,7 @@ pub struct sastaotp_charge(pub i32);
 pub const SASTAOTP_CHARGE_UNKNOWN: sastaotp_charge = sastaotp_charge(0);
 /// Certainly nothing was charged.
 pub const SASTAOTP_CHARGE_NONE: sastaotp_charge = sastaotp_charge(1);
-/// Money was charged.
+/// Money was charged: sastaotp_client_unclaimed lists the number. No call of this version fails so.
 pub const SASTAOTP_CHARGE_MADE: sastaotp_charge = sastaotp_charge(2);
 
 /// Whether the same call may succeed later.
