@@ -490,7 +490,9 @@ typedef void (*sastaotp_log_callback)(void *user, sastaotp_log_level level, cons
  *
  * Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
  * another callback, or if the program has another logger of the Rust crate `log`, and with
- * SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. Since 0.1.0.
+ * SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. In a forked
+ * child it also fails with SASTAOTP_ERROR_CONFIG if another thread of the parent was in this
+ * function during the fork. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_log_set(sastaotp_log_level level,
@@ -1940,8 +1942,8 @@ const sastaotp_activation *sastaotp_lease_activation(const sastaotp_lease *lease
  * Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
  * sastaotp_client_unclaimed lists the number once the lease is freed. Free it afterwards.
  *
- * A token that was triggered before does not prevent it: then the order is settled as
- * sastaotp_lease_free does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
+ * A triggered token does not prevent it: then the order is settled as sastaotp_lease_free does,
+ * for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
  *
  * Fails as sastaotp_activation_settle does, and with SASTAOTP_ERROR_CONFIG if the lease has
  * already ended. One thread at a time. Since 0.1.0.
@@ -2019,7 +2021,8 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
  *
  * This and the other submits return `user` with the completion, by sastaotp_completion_user. They
  * write the ticket to `*ticket`, for sastaotp_queue_cancel and sastaotp_queue_join, unless
- * `ticket` is NULL. The completion may be taken by another thread before the submit returns.
+ * `ticket` is NULL. The ticket is written before the operation starts; another thread may take its
+ * completion before the submit returns.
  *
  * Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if the operation is not valid.
  * If the operation itself fails, its completion contains the error.
