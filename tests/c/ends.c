@@ -155,7 +155,8 @@ static void wait_fails(const sastaotp_client *client) {
     sastaotp_error *error = NULL;
     sastaotp_sms *sms = NULL;
     sastaotp_activation *number = sandbox_buy(client, "zz_never");
-    FAILS(sastaotp_activation_wait_for_code(number, 0, NULL, &sms, &error), SASTAOTP_ERROR_WAIT_TIMEOUT);
+    FAILS(sastaotp_activation_wait_for_code(number, 0, NULL, &sms, &error),
+          SASTAOTP_ERROR_WAIT_TIMEOUT);
     sastaotp_error_free(error);
     sastaotp_activation_free(number);
     finish(client, 0);

@@ -53,7 +53,8 @@ static void make_client(void) {
 
 static void make_error(void) {
     sastaotp_error *object = NULL;
-    CHECK_INT(sastaotp_client_new(NULL, &(sastaotp_client *){NULL}, &object), SASTAOTP_ERROR_CONFIG);
+    CHECK_INT(sastaotp_client_new(NULL, &(sastaotp_client *){NULL}, &object),
+              SASTAOTP_ERROR_CONFIG);
     CHECK(sastaotp_error_message(object) != NULL && sastaotp_error_hint(object) != NULL &&
           sastaotp_error_json(object) != NULL);
     sastaotp_error_free(object);

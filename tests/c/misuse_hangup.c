@@ -57,7 +57,8 @@ void no_sigpipe_when_a_server_hangs_up(void) {
     sastaotp_number_request request = sandbox_request("zz_never");
     for (int round = 0; round < ROUNDS; round++) {
         sastaotp_activation *number = NULL;
-        FAILS(sastaotp_client_get_number(client, &request, &number, &error), SASTAOTP_ERROR_CONNECTION);
+        FAILS(sastaotp_client_get_number(client, &request, &number, &error),
+              SASTAOTP_ERROR_CONNECTION);
         sastaotp_error_free(error);
     }
     int64_t balance = 7;

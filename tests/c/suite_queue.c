@@ -214,7 +214,8 @@ void invalid_operations_are_rejected(void) {
         sastaotp_error *error = NULL;
         uint64_t ticket = 7;
         check_context = rows[row].operation;
-        FAILS(sastaotp_queue_submit(queue, rows[row].operation, NULL, &ticket, &error), SASTAOTP_ERROR_CONFIG);
+        FAILS(sastaotp_queue_submit(queue, rows[row].operation, NULL, &ticket, &error),
+              SASTAOTP_ERROR_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), rows[row].message);
         CHECK_INT(sastaotp_error_phase(error), SASTAOTP_PHASE_PREPARE);
         CHECK_INT(ticket, 0);

@@ -175,13 +175,15 @@ void json_submits_have_typed_results(void) {
         {"{\"op\":\"get_prices\",\"service\":\"tg\",\"country\":\"22\"}", NOTHING},
         {"{\"op\":\"get_countries\"}", NOTHING},
         {"{\"op\":\"get_orders\"}", NOTHING},
-        {"{\"op\":\"intend\",\"service\":\"tg\",\"country\":\"22\",\"max_price\":\"100\"}", NOTHING},
+        {"{\"op\":\"intend\",\"service\":\"tg\",\"country\":\"22\",\"max_price\":\"100\"}",
+         NOTHING},
         {"{\"op\":\"unclaimed\"}", NOTHING},
         {"{\"op\":\"budget_left\"}", NOTHING},
         {"{\"op\":\"finish\",\"timeout_ms\":0}", NOTHING},
         {"{\"op\":\"settle_leftover_leases\"}", NOTHING},
         /* The first number is completed, and bought again. */
-        {"{\"op\":\"get_number\",\"service\":\"zz_multi\",\"country\":\"22\",\"max_price\":\"100\"}",
+        {"{\"op\":\"get_number\",\"service\":\"zz_multi\",\"country\":\"22\","
+         "\"max_price\":\"100\"}",
          ACTIVATION},
         {"{\"op\":\"get_status\",\"id\":\"ID\"}", NOTHING},
         {"{\"op\":\"mark_sms_sent\",\"id\":\"ID\"}", NOTHING},
@@ -217,8 +219,8 @@ void json_submits_have_typed_results(void) {
 }
 
 /* Claims a number by its id: it has this phone number and price. */
-static sastaotp_activation *claim(const sastaotp_client *client, const char *id, const char *phone_number,
-                  int64_t price) {
+static sastaotp_activation *claim(const sastaotp_client *client, const char *id,
+                                  const char *phone_number, int64_t price) {
     sastaotp_error *error = NULL;
     sastaotp_activation *number = NULL;
     int64_t micros = 7;
