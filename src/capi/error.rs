@@ -123,7 +123,7 @@ pub struct sastaotp_status_class(pub i32);
 
 /// Success.
 pub const SASTAOTP_CLASS_OK: sastaotp_status_class = sastaotp_status_class(0);
-/// The caller is the reason: an argument, a setting, a limit, or a cancellation.
+/// An argument, a setting or a limit of the caller, or a cancellation.
 pub const SASTAOTP_CLASS_CALLER: sastaotp_status_class = sastaotp_status_class(1);
 /// The service refused the request.
 pub const SASTAOTP_CLASS_REFUSED: sastaotp_status_class = sastaotp_status_class(2);

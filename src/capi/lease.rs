@@ -74,7 +74,7 @@ pub unsafe extern "C" fn sastaotp_lease_activation(
 /// Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
 /// sastaotp_client_unclaimed lists the number once the lease is freed. Free it afterwards.
 ///
-/// A token that was triggered before does not prevent it: then the order is settled as
+/// A token that was triggered before does not prevent it: the call then settles the order as
 /// sastaotp_lease_free does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
 ///
 /// Fails as sastaotp_activation_settle does, and with SASTAOTP_ERROR_CONFIG if the lease has
