@@ -10,7 +10,7 @@ use super::pointer;
 use crate::{Charge, Error, ErrorKind, Phase, Retry};
 
 /// The outcome of a call: SASTAOTP_OK, or the kind of failure. SASTAOTP_STATUS_CLASS returns the
-/// class of a status, also of one that is newer than the program.
+/// class of a status, even if it is newer than the program.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_status(pub i32);

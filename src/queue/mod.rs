@@ -117,7 +117,7 @@ impl Queue {
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
-    /// The same, with a value of the caller that the completion returns.
+    /// Submits an operation with a value that its completion returns.
     #[doc(hidden)]
     pub fn submit_with_user(&self, operation: Operation, user: usize) -> Result<Ticket> {
         let mut state = self.shared.lock();
@@ -127,7 +127,7 @@ impl Queue {
     }
 
     /// Returns up to `max` completions, oldest first, each of them once. If there is none, waits up
-    /// to `timeout` for the first; a timeout of zero never waits. Waits no longer once the queue is
+    /// to `timeout` for the first; a timeout of zero never waits. Does not wait once the queue is
     /// closed.
     pub fn take(&self, max: usize, timeout: Duration) -> Vec<Completion> {
         let is_empty = |state: &mut State| max > 0 && !state.has_completions() && !state.closed;

@@ -118,7 +118,7 @@ void a_failed_purchase_has_every_field(void) {
          "BAD_KEY"},
         {"none", "zz_nonumbers", NULL, SASTAOTP_ERROR_NO_NUMBERS, "NO_NUMBERS", 200,
          SASTAOTP_PHASE_SERVICE, SASTAOTP_CHARGE_NONE, SASTAOTP_RETRY_AFTER, NULL, "NO_NUMBERS"},
-        {"dear", "zz_ok", "\"fault\":\"S09\"", SASTAOTP_ERROR_PRICE_TOO_HIGH,
+        {"expensive", "zz_ok", "\"fault\":\"S09\"", SASTAOTP_ERROR_PRICE_TOO_HIGH,
          "MAX_PRICE_EXCEEDED", 200, SASTAOTP_PHASE_SERVICE, SASTAOTP_CHARGE_NONE,
          SASTAOTP_RETRY_NEVER, NULL, "MAX_PRICE_EXCEEDED"},
         {"no service", "zz_nothing", NULL, SASTAOTP_ERROR_SERVICE_UNAVAILABLE,
