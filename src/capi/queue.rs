@@ -23,9 +23,9 @@ use crate::{Error, Operation, Queue, Result, Ticket};
 /// waits in one thread, or calls that block no event loop. Any number of threads may use it at
 /// once.
 ///
-/// Submit an operation with a pointer of your own. When sastaotp_queue_fd is readable, take the
-/// completions: each returns the pointer and a typed result. Between two polls a wait occupies no
-/// worker.
+/// Submit an operation with a pointer to your own data. When sastaotp_queue_fd is readable, take
+/// the completions: each returns the pointer and a typed result. Between two polls a wait occupies
+/// no worker.
 ///
 /// The queue holds each number that it bought until its order is settled, so its operations need
 /// only the id: sastaotp_activation_id of sastaotp_completion_activation. When the queue is freed,
@@ -43,8 +43,8 @@ unsafe fn as_queue<'a>(argument: *const sastaotp_queue) -> Result<&'a Queue> {
 
 /// Creates a queue on a client. Starts no thread yet.
 ///
-/// `workers` is the largest number of workers for purchases, and as many for the other operations,
-/// so that slow purchases delay no poll: 1 to 512, or 0 for 64. Each worker makes one request at a
+/// `workers` is the maximum number of workers for purchases, and also for the other operations, so
+/// that slow purchases delay no poll: 1 to 512, or 0 for 64. Each worker makes one request at a
 /// time. If there are too few, the interval between the polls of one wait grows to the number of
 /// waits times the duration of a reply, divided by the workers. The time that a purchase waits for
 /// a worker does not count towards its timeout, unless the settings of the client state a timeout:

@@ -310,7 +310,7 @@ impl Activation {
     /// Returns the price and the number of the order in the ledger.
     fn known_to_ledger(&self) -> (Option<Amount>, Option<String>) {
         if self.shared.is_superseded.load(Ordering::Relaxed) {
-            // The id means another order.
+            // The id belongs to another order.
             return (None, None);
         }
         self.client.ledger().price_and_number(self.id())
