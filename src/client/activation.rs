@@ -133,7 +133,7 @@ pub(crate) struct UnheldActivation {
 }
 
 impl UnheldActivation {
-    /// Claims the order: the one of the purchase, if a handle of it is left.
+    /// Claims the order. If a handle of it is left, the claim shares its state.
     pub(crate) fn claim(self) -> Activation {
         let Self { client, id, purchase, shared } = self;
         let shared = shared.upgrade().unwrap_or_else(|| Activation::find_or_share(&client, &id));
