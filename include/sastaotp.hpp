@@ -44,7 +44,7 @@
  *    negative one counts as zero, one of more than 49 days as 49 days. A returned duration is
  *    std::chrono::milliseconds. Money is an amount. A value that may be absent is a std::optional.
  * 6. An enumeration may have a value that is not named here, if the library is newer than the
- *    header: write a `default` case. Judge an unknown status by its status_class.
+ *    header: write a `default` case. For an unknown status, branch on its status_class.
  * 7. A function whose result must not be lost is [[nodiscard]]: a purchase, a code, a settlement, a
  *    list of unsettled purchases.
  * 8. The end of a program: call client::finish or queue::close, and print each entry. Destructors
