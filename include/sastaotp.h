@@ -318,7 +318,10 @@ typedef enum sastaotp_charge SASTAOTP_ENUM_INT32 {
     SASTAOTP_CHARGE_UNKNOWN = 0,
     /** Certainly nothing was charged. */
     SASTAOTP_CHARGE_NONE = 1,
-    /** Money was charged. */
+    /**
+     * Money was charged: sastaotp_client_unclaimed lists the number. No call of this version fails
+     * with it.
+     */
     SASTAOTP_CHARGE_MADE = 2,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_CHARGE_MAX_ENUM = INT32_MAX
@@ -387,8 +390,8 @@ const char *sastaotp_error_message(const sastaotp_error *error);
 const char *sastaotp_error_hint(const sastaotp_error *error);
 
 /**
- * Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply
- * contains none. Since 0.1.0.
+ * Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply contains
+ * none. Since 0.1.0.
  */
 const char *sastaotp_error_code(const sastaotp_error *error);
 
@@ -425,9 +428,8 @@ sastaotp_retry sastaotp_error_retry(const sastaotp_error *error, uint32_t *after
 const char *sastaotp_error_fault(const sastaotp_error *error);
 
 /**
- * Returns the first 4,096 characters of the reply if the reply is the reason for the
- * failure. Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since
- * 0.1.0.
+ * Returns the first 4,096 characters of the reply if the reply is the reason for the failure.
+ * Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since 0.1.0.
  */
 const char *sastaotp_error_raw(const sastaotp_error *error, size_t *length);
 
@@ -493,7 +495,9 @@ typedef void (*sastaotp_log_callback)(void *user, sastaotp_log_level level, cons
  *
  * Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
  * another callback, or if the program has another logger of the Rust crate `log`, and with
- * SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. Since 0.1.0.
+ * SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. In a forked
+ * child it also fails with SASTAOTP_ERROR_CONFIG if another thread of the parent was in this
+ * function during the fork. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_log_set(sastaotp_log_level level,
@@ -654,8 +658,8 @@ sastaotp_cancel_token *sastaotp_cancel_token_new(void);
  * without the token.
  *
  * May be called from any thread while others are blocked in calls, and from a signal handler: it
- * takes no lock and allocates nothing. Before you free the token, make sure that no handler can
- * still trigger it. Does nothing if `token` is NULL. Since 0.1.0.
+ * takes no lock and allocates nothing. A token that a signal handler can trigger must not be
+ * freed: keep it until the process ends. Does nothing if `token` is NULL. Since 0.1.0.
  */
 void sastaotp_cancel_token_trigger(const sastaotp_cancel_token *token);
 
@@ -745,8 +749,8 @@ sastaotp_status sastaotp_client_with(const sastaotp_client *client,
 
 /**
  * Frees a client or a handle of one. Its activations, leases, iterators, queues and results stay
- * usable. No other thread may be in a purchase of the client. Does not wait for purchases in
- * flight: before the program ends, call sastaotp_client_finish. Since 0.1.0.
+ * usable. Does not wait for purchases in flight: before the program ends, call
+ * sastaotp_client_finish. Since 0.1.0.
  */
 void sastaotp_client_free(sastaotp_client *client);
 
@@ -1441,8 +1445,9 @@ const sastaotp_order *sastaotp_reconciliation_get(const sastaotp_reconciliation 
 
 /**
  * Returns whether the evidence proves that the candidate at an index is the purchase. If it does,
- * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. Returns false
- * if the index is out of range. Since 0.1.0.
+ * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. It is false for
+ * most candidates, because the history does not show which request made an order: then decide by
+ * the evidence, and claim the candidate. Returns false if the index is out of range. Since 0.1.0.
  */
 bool sastaotp_reconciliation_is_ours(const sastaotp_reconciliation *reconciliation, size_t index);
 
@@ -1627,11 +1632,13 @@ sastaotp_status sastaotp_activation_get_status(const sastaotp_activation *activa
  *
  * If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
  * more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
- * replies are slow, the last poll starts before the deadline. If the service still waits for a
- * code after the expiry, the wait continues to the timeout. Transient failures do not end the
- * wait. A single reply that the order is cancelled, that the id is unknown or that the key is
- * invalid does not end it either: the next poll must confirm it. To show progress, wait one second
- * at a time: consecutive waits keep the interval between polls.
+ * replies are slow, the last poll starts before the deadline. Polls are at least 5 seconds apart:
+ * a poll that would be due in the last seven seconds before the deadline is skipped in favour of
+ * the poll at the deadline, and a wait of less than 5 seconds polls once, at its start. If the
+ * service still waits for a code after the expiry, the wait continues to the timeout. Transient
+ * failures do not end the wait. A single reply that the order is cancelled, that the id is unknown
+ * or that the key is invalid does not end it either: the next poll must confirm it. To show
+ * progress, wait one second at a time: consecutive waits keep the interval between polls.
  *
  * Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
  * SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
@@ -1665,8 +1672,8 @@ sastaotp_status sastaotp_activation_try_wait_for_code(const sastaotp_activation 
  * Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
  * because no status shows whether the request had an effect.
  *
- * Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service
- * answers that the order is cancelled. Since 0.1.0.
+ * Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service answers
+ * that the order is cancelled. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_activation_mark_sms_sent(const sastaotp_activation *activation,
@@ -1880,7 +1887,10 @@ typedef enum sastaotp_settled SASTAOTP_ENUM_INT32 {
     SASTAOTP_SETTLED_CANCELLED = 2,
     /** Not cancelled, because a code arrived first. The order is still open: complete it. */
     SASTAOTP_SETTLED_CODE_ARRIVED = 3,
-    /** The order had already ended. */
+    /**
+     * The order had already ended: it was completed, cancelled or expired before.
+     * sastaotp_activation_ending of its activation returns which, if it is known.
+     */
     SASTAOTP_SETTLED_ALREADY_OVER = 4,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_SETTLED_MAX_ENUM = INT32_MAX
@@ -1936,8 +1946,8 @@ const sastaotp_activation *sastaotp_lease_activation(const sastaotp_lease *lease
  * Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
  * sastaotp_client_unclaimed lists the number once the lease is freed. Free it afterwards.
  *
- * A token that was triggered before does not prevent it: the call then settles the order as
- * sastaotp_lease_free does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
+ * A triggered token does not prevent it: the call then settles the order as sastaotp_lease_free
+ * does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
  *
  * Fails as sastaotp_activation_settle does, and with SASTAOTP_ERROR_CONFIG if the lease has
  * already ended. One thread at a time. Since 0.1.0.
@@ -2016,7 +2026,8 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
  *
  * This and the other submits return `user` with the completion, by sastaotp_completion_user. They
  * write the ticket to `*ticket`, for sastaotp_queue_cancel and sastaotp_queue_join, unless
- * `ticket` is NULL. The completion may be taken by another thread before the submit returns.
+ * `ticket` is NULL. The ticket is written before the operation starts; another thread may take its
+ * completion before the submit returns.
  *
  * Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if the operation is not valid.
  * If the operation itself fails, its completion contains the error.

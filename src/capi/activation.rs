@@ -242,11 +242,13 @@ pub unsafe extern "C" fn sastaotp_activation_get_status(
 ///
 /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
 /// more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
-/// replies are slow, the last poll starts before the deadline. If the service still waits for a
-/// code after the expiry, the wait continues to the timeout. Transient failures do not end the
-/// wait. A single reply that the order is cancelled, that the id is unknown or that the key is
-/// invalid does not end it either: the next poll must confirm it. To show progress, wait one second
-/// at a time: consecutive waits keep the interval between polls.
+/// replies are slow, the last poll starts before the deadline. Polls are at least 5 seconds apart:
+/// a poll that would be due in the last seven seconds before the deadline is skipped in favour of
+/// the poll at the deadline, and a wait of less than 5 seconds polls once, at its start. If the
+/// service still waits for a code after the expiry, the wait continues to the timeout. Transient
+/// failures do not end the wait. A single reply that the order is cancelled, that the id is unknown
+/// or that the key is invalid does not end it either: the next poll must confirm it. To show
+/// progress, wait one second at a time: consecutive waits keep the interval between polls.
 ///
 /// Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
 /// SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
@@ -294,8 +296,8 @@ pub unsafe extern "C" fn sastaotp_activation_try_wait_for_code(
 /// Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
 /// because no status shows whether the request had an effect.
 ///
-/// Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service
-/// answers that the order is cancelled. Since 0.1.0.
+/// Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service answers
+/// that the order is cancelled. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_mark_sms_sent(
     activation: *const sastaotp_activation,

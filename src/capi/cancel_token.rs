@@ -34,8 +34,8 @@ pub extern "C" fn sastaotp_cancel_token_new() -> *mut sastaotp_cancel_token {
 /// without the token.
 ///
 /// May be called from any thread while others are blocked in calls, and from a signal handler: it
-/// takes no lock and allocates nothing. Before you free the token, make sure that no handler can
-/// still trigger it. Does nothing if `token` is NULL. Since 0.1.0.
+/// takes no lock and allocates nothing. A token that a signal handler can trigger must not be
+/// freed: keep it until the process ends. Does nothing if `token` is NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_cancel_token_trigger(token: *const sastaotp_cancel_token) {
     read_or(token, (), |token| token.0.get().map(CancelToken::cancel).unwrap_or_default());

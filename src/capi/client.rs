@@ -114,8 +114,8 @@ pub unsafe extern "C" fn sastaotp_client_with(
 }
 
 /// Frees a client or a handle of one. Its activations, leases, iterators, queues and results stay
-/// usable. No other thread may be in a purchase of the client. Does not wait for purchases in
-/// flight: before the program ends, call sastaotp_client_finish. Since 0.1.0.
+/// usable. Does not wait for purchases in flight: before the program ends, call
+/// sastaotp_client_finish. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_free(client: *mut sastaotp_client) {
     free(client);

@@ -156,6 +156,10 @@ pub(super) unsafe fn builder(config: *const sastaotp_config) -> Result<ClientBui
     if let Some(folder) = optional_text(config.journal, "journal")? {
         builder = builder.journal(folder);
     }
+    if config.budget_micros < 0 {
+        let reason = format!("{} is negative: use 0 or more", config.budget_micros);
+        return Err(Error::config("setting the budget", reason));
+    }
     if config.budget_micros != SASTAOTP_NO_BUDGET {
         builder = builder.budget(Amount::from_micros(config.budget_micros));
     }

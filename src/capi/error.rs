@@ -144,7 +144,8 @@ pub struct sastaotp_charge(pub i32);
 pub const SASTAOTP_CHARGE_UNKNOWN: sastaotp_charge = sastaotp_charge(0);
 /// Certainly nothing was charged.
 pub const SASTAOTP_CHARGE_NONE: sastaotp_charge = sastaotp_charge(1);
-/// Money was charged.
+/// Money was charged: sastaotp_client_unclaimed lists the number. No call of this version fails
+/// with it.
 pub const SASTAOTP_CHARGE_MADE: sastaotp_charge = sastaotp_charge(2);
 
 /// Whether the same call may succeed later.
@@ -238,8 +239,8 @@ pub unsafe extern "C" fn sastaotp_error_hint(error: *const sastaotp_error) -> *c
     read_or(error, null(), |error| error.error.c_str(error.error.hint()))
 }
 
-/// Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply
-/// contains none. Since 0.1.0.
+/// Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply contains
+/// none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_code(error: *const sastaotp_error) -> *const c_char {
     read_or(error, null(), |error| {
@@ -307,9 +308,8 @@ pub unsafe extern "C" fn sastaotp_error_fault(error: *const sastaotp_error) -> *
     read_or(error, null(), |error| error.error.c_str_or_null(error.error.fault()))
 }
 
-/// Returns the first 4,096 characters of the reply if the reply is the reason for the
-/// failure. Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since
-/// 0.1.0.
+/// Returns the first 4,096 characters of the reply if the reply is the reason for the failure.
+/// Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_raw(
     error: *const sastaotp_error,

@@ -141,7 +141,9 @@ impl log::Log for Log {
         if !self.enabled(record.metadata()) || !OWNER.is_this_process() {
             return;
         }
-        let message = c_string(record.args().to_string());
+        // A record can quote the service, which must not forge another line.
+        let message = record.args().to_string().replace(char::is_control, " ");
+        let message = c_string(message);
         let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sink) = state.sink.as_ref().filter(|sink| record.level() <= sink.level)
             && sink.records.try_send((record.level(), message)).is_err()
@@ -172,7 +174,9 @@ impl log::Log for Log {
 ///
 /// Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
 /// another callback, or if the program has another logger of the Rust crate `log`, and with
-/// SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. Since 0.1.0.
+/// SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. In a forked
+/// child it also fails with SASTAOTP_ERROR_CONFIG if another thread of the parent was in this
+/// function during the fork. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_log_set(
     level: sastaotp_log_level,
@@ -197,7 +201,8 @@ pub unsafe extern "C" fn sastaotp_log_set(
 
 /// Replaces the callback, and waits for the end of the previous one.
 fn set(callback: Option<Callback>) -> Result<()> {
-    if IS_LOG_THREAD.get() {
+    // A child that is forked in the callback is not the thread of its own log.
+    if IS_LOG_THREAD.get() && !OWNER.is_another_process() {
         return end_from_callback(callback.is_some());
     }
     Process::register_fork_handler();

@@ -86,8 +86,10 @@ unsafe fn submit(
 ) -> sastaotp_status {
     call(error, || {
         pointer::write(ticket, 0);
-        let begun = as_queue(queue)?.submit_with_user(operation()?, user as usize)?;
-        pointer::write(ticket, begun.number());
+        let operation = operation()?;
+        as_queue(queue)?.submit_with_user(operation, user as usize, |begun| {
+            pointer::write(ticket, begun.number());
+        })?;
         Ok(())
     })
 }
@@ -97,7 +99,8 @@ unsafe fn submit(
 ///
 /// This and the other submits return `user` with the completion, by sastaotp_completion_user. They
 /// write the ticket to `*ticket`, for sastaotp_queue_cancel and sastaotp_queue_join, unless
-/// `ticket` is NULL. The completion may be taken by another thread before the submit returns.
+/// `ticket` is NULL. The ticket is written before the operation starts; another thread may take its
+/// completion before the submit returns.
 ///
 /// Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if the operation is not valid.
 /// If the operation itself fails, its completion contains the error.

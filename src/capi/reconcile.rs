@@ -89,8 +89,9 @@ pub unsafe extern "C" fn sastaotp_reconciliation_get(
 }
 
 /// Returns whether the evidence proves that the candidate at an index is the purchase. If it does,
-/// the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. Returns false
-/// if the index is out of range. Since 0.1.0.
+/// the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. It is false for
+/// most candidates, because the history does not show which request made an order: then decide by
+/// the evidence, and claim the candidate. Returns false if the index is out of range. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_is_ours(
     reconciliation: *const sastaotp_reconciliation,

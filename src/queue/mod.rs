@@ -113,15 +113,22 @@ impl Queue {
     /// Starts an operation. Fails only if the operation can never run, for example because its id
     /// is not valid or the queue is closed.
     pub fn submit(&self, operation: Operation) -> Result<Ticket> {
-        self.submit_with_user(operation, 0)
+        self.submit_with_user(operation, 0, |_| {})
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
-    /// Submits an operation with a value that its completion returns.
+    /// Submits an operation with a value that its completion returns. Calls `announce` with the
+    /// ticket before the operation starts, so that no other thread can take its completion earlier.
     #[doc(hidden)]
-    pub fn submit_with_user(&self, operation: Operation, user: usize) -> Result<Ticket> {
+    pub fn submit_with_user(
+        &self,
+        operation: Operation,
+        user: usize,
+        announce: impl FnOnce(Ticket),
+    ) -> Result<Ticket> {
         let mut state = self.shared.lock();
         let ticket = state.submit(&self.shared.client, operation, user)?;
+        announce(ticket);
         self.shared.dispatch(state);
         Ok(ticket)
     }
