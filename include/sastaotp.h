@@ -2029,8 +2029,9 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
  * `ticket` is NULL. The ticket is written before the operation starts; another thread may take its
  * completion before the submit returns.
  *
- * Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if the operation is not valid.
- * If the operation itself fails, its completion contains the error.
+ * Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if an argument cannot be read.
+ * If the operation itself fails, its completion contains the error, even if a request has no
+ * country or no price.
  *
  * An operation is a JSON object with a name, `op`, and arguments, such as
  * {"op":"get_number","service":"tg","country":"22","max_price":"80"} or

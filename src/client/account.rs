@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use super::fork_safe::ForkSafe;
 use super::ledger::Ledger;
 use super::live_activations::LiveActivations;
 use super::record::OwnerId;
@@ -31,7 +32,7 @@ pub(super) enum Service<'a> {
 
 /// The accounts of the process, by key and URL. They outlive their clients, because a program can
 /// make a client for each of its requests, and each must find the purchases of the others.
-static ACCOUNTS: Mutex<Option<Accounts>> = Mutex::new(None);
+static ACCOUNTS: ForkSafe<Option<Accounts>> = ForkSafe::new();
 
 /// If the table has this many accounts, idle ones are dropped before another one is added. An idle
 /// account has no client and no purchase that needs its ledger.
@@ -59,7 +60,7 @@ type Fingerprint = [u64; 2];
 impl Account {
     /// Returns the account of a key at a service: the same one for all clients.
     pub(super) fn of(key: &str, service: &Service<'_>) -> Arc<Self> {
-        let mut accounts = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = ACCOUNTS.lock();
         let process = std::process::id();
         if accounts.as_ref().is_some_and(|accounts| accounts.process != process) {
             // Not dropped, because a thread of the parent may have been changing a ledger.

@@ -257,13 +257,16 @@ void a_purchase_has_every_field(void) {
     bool multi_sms = false;
     uint32_t millis = 7;
     int64_t micros = 7;
-    sandbox_do("faults",
-               "{\"match\":{\"action\":\"getNumber\"},\"fault\":\"H09\",\"body\":\"{"
-               Q("status") ":" Q("OK") "," Q("activation_id") ":" Q("7") ","
-               Q("order_id") ":8," Q("number") ":" Q("+67071234567") ","
-               Q("service_code") ":" Q("zz_ok") "," Q("service") ":" Q("All is well") ","
-               Q("country_code") ":" Q("22") "," Q("price") ":101.5," Q("multi_sms") ":true,"
-               Q("expires_in") ":900," Q("note") ":" Q("a note") "}\"}");
+    static const char body[] =
+        "{" Q("status") ":" Q("OK") "," Q("activation_id") ":" Q("7") "," Q("order_id") ":8,"
+        Q("number") ":" Q("+67071234567") "," Q("service_code") ":" Q("zz_ok") ","
+        Q("service") ":" Q("All is well") "," Q("country_code") ":" Q("22") ","
+        Q("price") ":101.5," Q("multi_sms") ":true," Q("expires_in") ":900,"
+        Q("note") ":" Q("a note") "}";
+    char fault[1024];
+    snprintf(fault, sizeof fault,
+             "{\"match\":{\"action\":\"getNumber\"},\"fault\":\"H09\",\"body\":\"%s\"}", body);
+    sandbox_do("faults", fault);
     sastaotp_activation *number = sandbox_buy(client, "zz_ok");
     const sastaotp_purchase *purchase = sastaotp_activation_purchase(number);
     CHECK_TEXT(sastaotp_purchase_activation_id(purchase), "7");
