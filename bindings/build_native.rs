@@ -30,7 +30,7 @@
 //! | `shared`, `static`, `debug`, `program.NAME` | paths of the built files; not with `--print` |
 //!
 //! For Linux with glibc, cargo builds only the static library, and this program links it again:
-//! rustc would pass the linker a version script of its own, which cannot be combined with one that
+//! rustc would pass its own version script to the linker, which cannot be combined with one that
 //! names a symbol version. All symbols of the result are local, except the functions of the header.
 //! For other targets both libraries are cargo's, without symbol versions.
 

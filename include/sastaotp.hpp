@@ -44,13 +44,13 @@
  *    negative one counts as zero, one of more than 49 days as 49 days. A returned duration is
  *    std::chrono::milliseconds. Money is an amount. A value that may be absent is a std::optional.
  * 6. An enumeration may have a value that is not named here, if the library is newer than the
- *    header: write a `default` case. Judge an unknown status by its status_class.
+ *    header: write a `default` case. For an unknown status, branch on its status_class.
  * 7. A function whose result must not be lost is [[nodiscard]]: a purchase, a code, a settlement, a
  *    list of unsettled purchases.
  * 8. The end of a program: call client::finish or queue::close, and print each entry. Destructors
  *    do not wait for purchases in flight. "Purchases" in sastaotp.h explains why.
- * 9. A constructor that takes a C pointer takes the ownership, or borrows the object if the class
- *    is a view. c_object() returns the pointer and keeps the ownership.
+ * 9. A constructor that takes a C pointer takes ownership, or borrows the object if the class is a
+ *    view. c_object() returns the pointer and keeps ownership.
  * 10. With C++20, client::with accepts a std::stop_token, and coroutine_queue makes the operations
  *    of a queue awaitable. Translation units of C++17 and of C++20 can be linked together.
  */
@@ -166,7 +166,7 @@ enum class phase : std::int32_t {
     service = SASTAOTP_PHASE_SERVICE,
 };
 
-/// The importance of a log message, and the least important one that a logger receives.
+/// The level of a log message, and the most detailed level that a logger receives.
 enum class log_level : std::int32_t {
     off = SASTAOTP_LOG_OFF,
     error = SASTAOTP_LOG_ERROR,
@@ -200,7 +200,7 @@ enum class status_kind : std::int32_t {
     other = SASTAOTP_ACTIVATION_STATUS_OTHER,
 };
 
-/// The reaction of a settle if the service does not allow cancelling the order yet: throw
+/// How a settle reacts if the service does not allow cancelling the order yet: throw
 /// status::too_early, or wait until cancelling is allowed and complete the order if a code arrives
 /// meanwhile.
 enum class on_too_early : std::int32_t {
@@ -397,7 +397,7 @@ public:
     // Only the view is const; the object was passed as non-const.
     ~owned() { Free(const_cast<T *>(this->object_)); }
 
-    /// Returns the C object and gives the caller the ownership: free it with its "_free".
+    /// Returns the C object and passes ownership to the caller: free it with its "_free" function.
     T *release() noexcept { return const_cast<T *>(std::exchange(this->object_, nullptr)); }
 };
 
@@ -534,14 +534,14 @@ Value convert(Raw raw) noexcept {
         return Value(raw);
 }
 
-/// Reads a value that a C getter writes to a place, of an object or of one of its rows.
+/// Reads the output parameter of a C getter, of an object or of one of its rows.
 template <class Value, class T, class Raw>
 std::optional<Value> optional_value(bool (*getter)(const T *, Raw *), const T *object) noexcept {
     Raw raw{};
     return getter(object, &raw) ? std::optional<Value>(convert<Value>(raw)) : std::nullopt;
 }
 
-/// Reads a value that a C getter writes to a place, of an object or of one of its rows.
+/// Reads the output parameter of a C getter, of an object or of one of its rows.
 template <class Value, class T, class Raw>
 std::optional<Value> optional_value(bool (*getter)(const T *, std::size_t, Raw *), const T *object,
                                     std::size_t index) noexcept {
@@ -560,7 +560,7 @@ public:
         : millis_(to_millis(std::chrono::duration<double, std::milli>(time).count())) {}
 
     constexpr std::uint32_t millis() const noexcept { return millis_; }
-    /// Returns at least 1: for a C parameter whose 0 stands for a default.
+    /// Returns at least 1: for a C parameter whose 0 means the default.
     constexpr std::uint32_t positive_millis() const noexcept { return millis_ ? millis_ : 1; }
 
 private:
@@ -746,14 +746,15 @@ namespace detail {
     fail(std::shared_ptr<const sastaotp_error>(object, sastaotp_error_free));
 }
 
-/// Calls a function that may fail, and adds the place for its error.
+/// Calls a function that may fail, and adds the output parameter for its error.
 template <class Function, class... Arguments>
 void call(Function function, Arguments... arguments) {
     sastaotp_error *object = nullptr;
     if (function(arguments..., &object) != SASTAOTP_OK) fail(object);
 }
 
-/// Calls a function that creates an object, and adds the places for the object and the error.
+/// Calls a function that creates an object, and adds the output parameters for the object and the
+/// error.
 template <class Owner, class Function, class... Arguments>
 Owner create(Function function, Arguments... arguments) {
     typename Owner::c_type *object = nullptr;
@@ -838,18 +839,18 @@ public:
 ///
 /// A thread of the library calls the function, one call at a time, and holds no lock: the function
 /// may call any function of the library, and a slow one delays no other call. If more than 4,096
-/// messages wait for it, further ones are dropped and counted in a message. A message never
-/// contains the API key. If the function throws, the exception is dropped, because it must not pass
-/// through C. The function must not create or destroy a logger.
+/// messages wait for it, further ones are dropped, and a message reports their number. A message
+/// never contains the API key. If the function throws, the exception is dropped, because it must
+/// not pass through C. The function must not create or destroy a logger.
 ///
 /// A process has one log: a new logger replaces the previous one, which receives no more messages.
-/// The destructor returns after the messages that wait were passed and the last call of the
+/// The destructor returns after the waiting messages were delivered and the last call of the
 /// function has returned.
 class logger {
 public:
     using function = std::function<void(log_level level, std::string_view message)>;
 
-    /// Starts to pass the messages of `level` and of the more important levels to `receive`. Throws
+    /// Starts to pass the messages of `level` and of all more serious levels to `receive`. Throws
     /// status::config if the level is invalid or the program has another logger of the Rust crate
     /// `log`, and status::connection if no thread can be started.
     explicit logger(log_level level, function receive) : receive_(std::move(receive)) {
@@ -927,7 +928,7 @@ public:
     }
     config ca_pem(std::string_view pem) && { return std::move(ca_pem(pem)); }
 
-    /// Sets the maximum number of idle connections that the client keeps. 0 stands for the default,
+    /// Sets the maximum number of idle connections that the client keeps. 0 means the default,
     /// which is 64.
     config &max_connections(std::uint32_t count) & {
         max_connections_ = count;
@@ -967,7 +968,7 @@ public:
     config late_booking(detail::duration time) && { return std::move(late_booking(time)); }
 
     /// Sets the maximum number of requests per minute, for all handles of a client together: at
-    /// most 60,000,000. 0 stands for the default: as many as the service accepts. With or without a
+    /// most 60,000,000. 0 means the default: as many as the service accepts. With or without a
     /// limit, the client slows down after an HTTP status 429.
     config &max_requests_per_minute(std::uint32_t count) & {
         max_requests_per_minute_ = count;
@@ -982,15 +983,15 @@ public:
     ///
     /// However this process ends, the next process that opens the folder with the same API key and
     /// base URL has its purchases: client::unclaimed lists them, and their activations have the
-    /// codes that arrived. The budget is that of all these processes together, from the first
-    /// purchase in the journal on. Several processes can use a folder at once. All clients of an
-    /// API key and a base URL in a process use the same folder and durability.
+    /// codes that arrived. All these processes share one budget, which counts from the first
+    /// purchase in the journal. Several processes can use a folder at once. All clients of an API
+    /// key and a base URL in a process use the same folder and durability.
     ///
-    /// The folder contains phone numbers and codes. Those of settled orders are removed by the next
-    /// purchase or settlement after half a day. It never contains the API key. A journal does not
-    /// protect against the loss of the disk. The client's constructor opens the folder, and throws
-    /// status::journal if it cannot be used. A purchase that cannot be written throws it too: then
-    /// nothing is sent.
+    /// The folder contains phone numbers and codes. Half a day after an order was settled, the next
+    /// purchase or settlement removes its number and codes. The folder never contains the API key.
+    /// A journal does not protect against the loss of the disk. The client's constructor opens the
+    /// folder, and throws status::journal if it cannot be used. If a purchase cannot be written, it
+    /// throws status::journal too, and nothing is sent.
     config &journal(std::string_view folder) & { return set(journal_, "journal", folder); }
     config journal(std::string_view folder) && { return std::move(journal(folder)); }
 
@@ -1065,9 +1066,9 @@ struct made {
 };
 
 /// A number to buy, set in a chain: `number_request("tg").country("22").max_price(limit)`. State
-/// the country: call country, operator_ or any_country. State the price: call max_price. If one of
-/// the two is not stated, or two statements of the country disagree, the purchase throws
-/// status::config. One thread at a time. One request can buy many numbers.
+/// the country: call country, operator_ or any_country. State the price: call max_price. If the
+/// country or the price is missing, or two statements of the country contradict each other, the
+/// purchase throws status::config. One thread at a time. One request can buy many numbers.
 class number_request {
 public:
     /// Creates a request for a number of a service: a code from client::get_services, such as "tg".
@@ -1089,7 +1090,7 @@ public:
     }
     number_request any_country() && { return std::move(any_country()); }
 
-    /// Sets the maximum price, or accepts any price, which a client with a budget does not allow.
+    /// Sets the maximum price, or accepts any price, unless the client has a budget.
     number_request &max_price(amount limit) & {
         max_price_ = limit.micros();
         return *this;
@@ -1664,13 +1665,13 @@ public:
         return detail::text_or_empty(sastaotp_activation_id(object_));
     }
     /// Returns the phone number verbatim. Absent if the activation was claimed by its id and this
-    /// process has no record of its purchase: the process did not buy it, and no search or
-    /// resolution found it. Empty if it was found without a number.
+    /// process does not know its number: it did not buy it, and no search, resolution or page of
+    /// the history showed it. Empty if the order was found without a number.
     std::optional<std::string_view> phone_number() const noexcept {
         return detail::optional_text(sastaotp_activation_phone_number(object_));
     }
-    /// Returns the amount charged. Absent if the service did not report it, or purchase() is
-    /// absent.
+    /// Returns the amount charged. Absent if neither the purchase nor the history stated it, or if
+    /// phone_number() is absent.
     std::optional<amount> price() const noexcept {
         return detail::optional_value<amount>(sastaotp_activation_price_micros, object_);
     }
@@ -1709,8 +1710,8 @@ public:
         return detail::from_c<sastaotp::ending>(sastaotp_activation_ending(object_));
     }
 
-    /// Reads the status. If it contains a code, the activation keeps the code. Sends getStatus,
-    /// and getStatusV2 to read the text of a message.
+    /// Reads the status. If it contains a code, the activation keeps the code. Actions getStatus,
+    /// and getStatusV2 for the text of a message.
     ///
     /// Throws a read error or status::not_found.
     [[nodiscard]] activation_status get_status() const {
@@ -1787,8 +1788,8 @@ public:
                                           detail::to_c(reaction));
     }
     /// Keeps the number although its order is open: client::unclaimed, client::finish and
-    /// queue::close do not list it any more. For a number that another program or a later run
-    /// settles. Sends nothing.
+    /// queue::close do not list it any more. Use it for a number that another program or a later
+    /// run settles. Sends nothing.
     void keep() const { detail::call(sastaotp_activation_keep, object_); }
 };
 
@@ -1990,7 +1991,7 @@ public:
     using owned::owned;
 
     /// Returns the leases as a JSON object with the key `leases`. Each of its entries has
-    /// unclaimed, settlement and error; the one of the last two that does not apply is null.
+    /// unclaimed, settlement and error; one of the last two is null.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_settled_leases_json(object_));
     }
@@ -2170,8 +2171,9 @@ public:
     /// states its outcome, and the exception is an outcome_unknown if that is not known. An intent
     /// that an earlier run saved is looked up in the order history first (action getOrders). The
     /// call throws in the same way, and names the candidates, unless the search is complete and
-    /// found none. That takes ten minutes, or the time of config::late_booking, from the first
-    /// search of this process, because the earlier run may have sent the request at its end.
+    /// found none. A complete search takes ten minutes, or the time of config::late_booking, from
+    /// the first search of this process, because the earlier run may have sent the request at its
+    /// end.
     ///
     /// Throws a purchase error.
     [[nodiscard]] sastaotp::activation buy(const intent_view &intent) const {
@@ -2206,10 +2208,10 @@ public:
     }
 
     /// Searches the order history for a purchase whose outcome is unknown, for at most `time`; zero
-    /// looks once. Action getOrders.
+    /// searches once. Action getOrders.
     ///
     /// Returns earlier only if the evidence proves that an order is the purchase, or if the search
-    /// is complete. Otherwise looks until the time is over: the history can lag, and another
+    /// is complete. Otherwise continues until the time is over: the history can lag, and another
     /// program's order can look the same. If the search is not complete then, the purchase stays
     /// unknown and listed, and the next call continues.
     ///
@@ -2217,7 +2219,7 @@ public:
     /// candidate, pass its activation_id() to client::activation. If there are several, call
     /// resolve() first; let a person decide if several are likely, or none is.
     ///
-    /// The claim of the only candidate resolves the purchase, unless the search ended less than 60
+    /// Claiming the only candidate resolves the purchase, unless the search ended less than 60
     /// seconds after the reply was lost and was not complete. Then the maximum stays reserved, and
     /// a refund of that order makes the purchase unknown again: call resolve() as well if you know
     /// that the order is yours.
@@ -2270,11 +2272,11 @@ public:
         return detail::create<settled_leases>(sastaotp_client_settle_leftover_leases, object_,
                                               detail::to_c(reaction));
     }
-    /// Ends the use of a client: waits at most `time` for the replies of its purchases in flight.
-    /// Then lists each purchase of the client that is not settled or kept, even if an activation or
-    /// a lease holds it, and each one that unclaimed() lists. Report every entry: without a
-    /// journal, no other record of it exists after the process has ended. The client stays usable.
-    /// Sends nothing.
+    /// Finishes the purchases of a client before the program ends: waits at most `time` for the
+    /// replies of purchases in flight. Then lists each purchase of the client that is not settled
+    /// or kept, even if an activation or a lease holds it, and each one that unclaimed() lists.
+    /// Report every entry: without a journal, no other record of it exists after the process has
+    /// ended. The client stays usable. Sends nothing.
     ///
     ///     for (const auto &left : client.finish()) std::cerr << left.message() << "\n";
     [[nodiscard]] unclaimed_list finish(detail::duration time = std::chrono::seconds(10)) const {
@@ -2331,20 +2333,22 @@ public:
     }
     /// Returns the class of status().
     sastaotp::status_class status_class() const noexcept { return class_of(status()); }
-    /// Returns the number that get_number, buy or reget_number bought. Absent if the operation
-    /// failed or has another result; so are the next three.
+    /// Returns the number that get_number, lease, buy or reget_number bought. Absent if the
+    /// operation failed or is of another kind.
     std::optional<activation_view> activation() const noexcept {
         return detail::optional_view<activation_view>(sastaotp_completion_activation(object_));
     }
-    /// Returns the message that wait_for_code received.
+    /// Returns the message that wait_for_code received. Absent if the operation failed or is of
+    /// another kind.
     std::optional<sms_view> sms() const noexcept {
         return detail::optional_view<sms_view>(sastaotp_completion_sms(object_));
     }
-    /// Returns the result of settle, complete or cancel.
+    /// Returns the result of complete, cancel or settle. Absent if the operation failed or is of
+    /// another kind.
     std::optional<settlement_view> settlement() const noexcept {
         return detail::optional_view<settlement_view>(sastaotp_completion_settlement(object_));
     }
-    /// Returns the result of reconcile.
+    /// Returns the result of reconcile. Absent if the operation failed or is of another kind.
     std::optional<reconciliation_view> reconciliation() const noexcept {
         return detail::optional_view<reconciliation_view>(
             sastaotp_completion_reconciliation(object_));
@@ -2389,7 +2393,7 @@ private:
 /// Each submit function starts an operation and returns its ticket immediately. It throws
 /// status::config, and starts nothing, if an argument is invalid. If the operation itself fails,
 /// its completion contains the error. The completion also contains the pointer `user`, which the
-/// library never reads through. Without a pointer only the ticket identifies the completion, so
+/// library never dereferences. Without a pointer only the ticket identifies the completion, so
 /// those overloads are [[nodiscard]].
 ///
 /// The client may be destroyed before its queue. Destroying the queue ends its operations without
@@ -2401,9 +2405,9 @@ public:
     using owned::owned;
 
     /// Creates a queue on a client with at most `workers` workers for purchases and as many for the
-    /// other operations, so that slow purchases delay no poll. The maximum is 512, and 0 stands for
-    /// 64. Starts no thread yet. A cancellation token of the client does not affect the queue:
-    /// cancel its tickets instead.
+    /// other operations, so that slow purchases delay no poll. The maximum is 512, and 0 means 64.
+    /// Starts no thread yet. A cancellation token of the client does not affect the queue: cancel
+    /// its tickets instead.
     ///
     /// Throws status::connection if the process has no file descriptor left, and status::config if
     /// `workers` is out of range.
@@ -2411,7 +2415,7 @@ public:
         : queue(detail::create<queue>(sastaotp_queue_new, owner.c_object(), workers)) {}
 
     /// Starts an operation that is given as JSON. sastaotp.h lists the operations at
-    /// sastaotp_queue.
+    /// sastaotp_queue_submit.
     [[nodiscard]] sastaotp::ticket submit(std::string_view operation) const {
         return submit(operation, nullptr);
     }
@@ -2471,7 +2475,7 @@ public:
         return start(sastaotp_queue_submit_reconcile, user, intent.c_object(), time.millis());
     }
 
-    /// Cancels a ticket immediately: its completion is status::cancelled. Returns whether the
+    /// Cancels a ticket immediately: its completion has status::cancelled. Returns whether the
     /// ticket was open.
     ///
     /// Cancelling a wait does not change the order. A purchase that was already sent continues
@@ -2512,8 +2516,8 @@ public:
         return object ? std::optional<completion>(std::in_place, object) : std::nullopt;
     }
 
-    /// Ends the use of a queue: ends its operations except the purchases that were sent, waits at
-    /// most `time` for their replies, and joins the queue's threads. Then returns the list of
+    /// Closes a queue: cancels its operations except the purchases that were sent, waits at most
+    /// `time` for their replies, and joins the queue's threads. Then returns the list of
     /// client::finish, which includes the purchases whose completion was not taken. Report every
     /// entry: without a journal, no other record of it exists after the process has ended.
     /// Completions can still be taken afterwards.
@@ -2526,7 +2530,7 @@ public:
     /// valid until the queue is destroyed: remove it from the event loop first.
     std::intptr_t fd() const noexcept { return sastaotp_queue_fd(object_); }
     /// Returns the number of open tickets: submitted and not finished. If it is 0, there may still
-    /// be completions to take: to take all, count them.
+    /// be completions to take. To know when all are taken, count submits and completions.
     std::size_t open_count() const noexcept { return sastaotp_queue_open_count(object_); }
 
 private:
@@ -2663,8 +2667,8 @@ public:
     }
     Result await_resume() {
         if (!state_ || !state_->done)
-            throw error("awaiting an operation: there is no result: await it once, and resume its "
-                        "coroutine with resume_completions");
+            throw error("awaiting an operation: it has no result: await it once, and let "
+                        "resume_completions resume its coroutine");
         const auto state = std::exchange(state_, nullptr);
         return detail::result_of<Result>(std::move(*state->done));
     }
@@ -2742,8 +2746,8 @@ public:
     }
 
     /// Takes at most `most` completions without waiting, and resumes the coroutine of each. Returns
-    /// the number of completions. While more remain, the descriptor stays readable. Throws if a
-    /// coroutine throws out of its resumption; the other completions stay in the queue.
+    /// the number of completions. While more remain, the descriptor stays readable. If an exception
+    /// leaves a coroutine, throws it; the other completions stay in the queue.
     std::size_t resume_completions(std::size_t most = 64) {
         std::size_t taken = 0;
         for (; taken < most; ++taken) {
@@ -2757,8 +2761,8 @@ public:
         return taken;
     }
 
-    /// Ends the use of the queue as queue::close does, and resumes every coroutine that waits: with
-    /// its result, or with status::cancelled. After that, starting an operation throws.
+    /// Closes the queue as queue::close does, and resumes every coroutine that waits: with its
+    /// result, or with status::cancelled. After that, starting an operation throws.
     [[nodiscard]] unclaimed_list close(detail::duration time = std::chrono::seconds(10)) {
         auto list = queue_.close(time);
         for (const auto &entry : open_) queue_.cancel(entry.second->ticket);
@@ -2788,7 +2792,7 @@ private:
     }
     void finish(completion done) {
         const auto entry = open_.find(done.user());
-        if (entry == open_.end()) return;  // of awaited::mark_unclaimed
+        if (entry == open_.end()) return;  // submitted by awaited::mark_unclaimed
         const auto state = std::move(entry->second);
         open_.erase(entry);
         state->done = std::move(done);

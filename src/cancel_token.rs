@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// The longest time for which a blocked call does not see a trigger that wakes it in no other way.
+/// How long a blocked call can miss a trigger that does not wake it.
 const SLICE: Duration = Duration::from_millis(50);
 /// The longest single sleep on the pipe.
 const MAX_SLEEP: Duration = Duration::from_secs(86_400);
@@ -90,7 +90,7 @@ impl Shared {
             match next.get() {
                 Some(wake) if wake.pid == pid => return Ok(wake),
                 Some(wake) => next = &wake.of_child,
-                // If another thread is faster, its pipe counts.
+                // If another thread is faster, its pipe is used.
                 None => drop(next.set(Box::new(Wake::new(pid)?))),
             }
         }
@@ -136,7 +136,7 @@ impl CancelToken {
         true
     }
 
-    /// Sleeps until the token is triggered, or shorter.
+    /// Sleeps until the token is triggered or `duration` passes; may return earlier.
     fn sleep(&self, duration: Duration) {
         let slept = self.wake_fd().and_then(|wake| {
             let timeout = Timespec::try_from(duration).ok();
@@ -145,7 +145,7 @@ impl CancelToken {
         match slept {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The process has no descriptor left.
+            // The process has no file descriptor left.
             Err(_) => thread::sleep(duration.min(SLICE)),
         }
     }

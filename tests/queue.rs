@@ -212,7 +212,7 @@ fn outputs_are_typed() {
 }
 
 #[test]
-fn a_claimed_number_has_its_phone_number_and_price() {
+fn claimed_number_has_phone_number_and_price() {
     let fixture = Fixture::start("claimed");
     let bought = fixture.buy("zz_ok");
     let claimed = |id: &Value| {
@@ -250,7 +250,7 @@ fn a_closed_queue_keeps_no_taker_waiting() {
         fixture.queue.close(Duration::ZERO);
         assert!(taker.join().unwrap().is_empty());
     });
-    assert!(fixture.queue.take(1, SOON).is_empty(), "nor one that comes later");
+    assert!(fixture.queue.take(1, SOON).is_empty(), "a later take does not wait either");
 }
 
 #[test]

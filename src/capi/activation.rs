@@ -63,7 +63,7 @@ unsafe fn as_activation<'a>(argument: *const sastaotp_activation) -> Result<&'a 
     required(argument)?.activation.required::<sastaotp_activation>()
 }
 
-/// The reaction of a settle if the service does not allow cancelling the order yet.
+/// How a settle reacts if the service does not allow cancelling the order yet.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_on_too_early(pub i32);
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn sastaotp_activation_id(
 
 /// Returns the phone number as the service writes it. Returns NULL if the activation was claimed by
 /// its id and this process does not know its number: it did not buy it, and no search, resolution
-/// or page of the history showed it. Empty if it was found without a number. Since 0.1.0.
+/// or page of the history showed it. Empty if the order was found without a number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_phone_number(
     activation: *const sastaotp_activation,
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn sastaotp_activation_phone_number(
 }
 
 /// Writes the amount charged, in micro-rupees. Returns false if neither the purchase nor the
-/// history stated it, or if the number is not known. Since 0.1.0.
+/// history stated it, or if sastaotp_activation_phone_number returns NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_price_micros(
     activation: *const sastaotp_activation,
@@ -222,8 +222,8 @@ pub unsafe extern "C" fn sastaotp_activation_ending(
     })
 }
 
-/// Reads the status. If it contains a code, the activation keeps the code. Sends getStatus, and
-/// getStatusV2 to read the text of a message.
+/// Reads the status. If it contains a code, the activation keeps the code. Actions getStatus, and
+/// getStatusV2 for the text of a message.
 ///
 /// Fails with a read error or SASTAOTP_ERROR_NOT_FOUND. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -242,20 +242,19 @@ pub unsafe extern "C" fn sastaotp_activation_get_status(
 ///
 /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
 /// more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
-/// replies are slow, the last poll starts before the deadline. Polls are never closer than 5
-/// seconds: one in the last seven before the deadline is left out in favour of that at the
-/// deadline, and a wait of less than 5 seconds polls once, at its start. If the service still waits
-/// for a code after the expiry, the wait continues to the timeout. Transient failures do not end
-/// the wait. One answer that the order is cancelled, that the id is unknown or that the key is
-/// invalid does not end it either: the next poll must repeat it. To show progress, wait one second
-/// at a time: consecutive waits keep the interval between polls.
+/// replies are slow, the last poll starts before the deadline. Polls are at least 5 seconds apart:
+/// a poll that would be due in the last seven seconds before the deadline is skipped in favour of
+/// the poll at the deadline, and a wait of less than 5 seconds polls once, at its start. If the
+/// service still waits for a code after the expiry, the wait continues to the timeout. Transient
+/// failures do not end the wait. A single reply that the order is cancelled, that the id is unknown
+/// or that the key is invalid does not end it either: the next poll must confirm it. To show
+/// progress, wait one second at a time: consecutive waits keep the interval between polls.
 ///
 /// Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
 /// SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
 /// SASTAOTP_ERROR_CANCELLED, or with an error that waiting cannot fix, such as
 /// SASTAOTP_ERROR_AUTHENTICATION. A failed wait does not change the order, unless the options
-/// cancel it: you can wait again. Since
-/// 0.1.0.
+/// cancel it: you can wait again. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
     activation: *const sastaotp_activation,
@@ -271,7 +270,8 @@ pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
 }
 
 /// Waits for a code as sastaotp_activation_wait_for_code does, but if none arrives in time, writes
-/// NULL to `*sms` and returns SASTAOTP_OK. For a program that looks again and again.
+/// NULL to `*sms` and returns SASTAOTP_OK. For a program that calls it in a loop, for example to
+/// show progress.
 ///
 /// Fails as sastaotp_activation_wait_for_code does, but not with SASTAOTP_ERROR_WAIT_TIMEOUT. Since
 /// 0.1.0.
@@ -296,8 +296,8 @@ pub unsafe extern "C" fn sastaotp_activation_try_wait_for_code(
 /// Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
 /// because no status shows whether the request had an effect.
 ///
-/// Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service
-/// answers that the order is cancelled. Since 0.1.0.
+/// Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service answers
+/// that the order is cancelled. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_mark_sms_sent(
     activation: *const sastaotp_activation,
@@ -377,8 +377,7 @@ pub unsafe extern "C" fn sastaotp_activation_cancel(
 ///
 /// `on_too_early` is the reaction if the order is too young to be cancelled. Waiting continues
 /// until the service allows it or the order has expired. Fails as sastaotp_activation_cancel does.
-/// Since
-/// 0.1.0.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_settle(
     activation: *const sastaotp_activation,
@@ -393,8 +392,8 @@ pub unsafe extern "C" fn sastaotp_activation_settle(
 }
 
 /// Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish
-/// and sastaotp_queue_close do not list it any more. For a number that another program or a later
-/// run settles. Sends nothing.
+/// and sastaotp_queue_close do not list it any more. Use it for a number that another program or a
+/// later run settles. Sends nothing.
 ///
 /// Fails with SASTAOTP_ERROR_CONFIG for an invalid argument. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -408,8 +407,8 @@ pub unsafe extern "C" fn sastaotp_activation_keep(
     })
 }
 
-/// Frees an activation. The order does not change. If it is open and no other
-/// activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
+/// Frees an activation. The order does not change. If it is open and no other activation holds it,
+/// sastaotp_client_unclaimed lists the number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_free(activation: *mut sastaotp_activation) {
     free(activation);

@@ -146,11 +146,12 @@ pub unsafe extern "C" fn sastaotp_client_unclaimed(
     create(list, error, || Ok(sastaotp_unclaimed_list::new(as_client(client)?.unclaimed())))
 }
 
-/// Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its
-/// purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
-/// an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
-/// every entry: without a journal, no other record of it exists after the process has ended. The
-/// client stays usable. Sends nothing. A triggered token does not end the wait.
+/// Finishes the purchases of a client before the program ends: waits at most `timeout_ms`
+/// milliseconds for the replies of purchases in flight. Then lists each purchase of the client that
+/// is not settled or kept, even if an activation or a lease holds it, and each one that
+/// sastaotp_client_unclaimed lists. Report every entry: without a journal, no other record of it
+/// exists after the process has ended. The client stays usable. Sends nothing. A triggered token
+/// does not end the wait.
 ///
 /// 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
 /// 0.1.0.

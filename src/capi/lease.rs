@@ -83,8 +83,8 @@ pub unsafe extern "C" fn sastaotp_lease_activation(
 /// Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
 /// sastaotp_client_unclaimed lists the number once the lease is freed. Free it afterwards.
 ///
-/// A triggered token does not prevent it: then the order is settled as sastaotp_lease_free does,
-/// for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
+/// A triggered token does not prevent it: the call then settles the order as sastaotp_lease_free
+/// does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
 ///
 /// Fails as sastaotp_activation_settle does, and with SASTAOTP_ERROR_CONFIG if the lease has
 /// already ended. One thread at a time. Since 0.1.0.

@@ -1,7 +1,7 @@
 //! The log of the library, for a callback of the program.
 //!
-//! A record can be written under a lock of the library, so it only enters a channel. One thread,
-//! which holds no lock, calls the callback. It starts after the thread of the previous callback has
+//! The library can log while it holds a lock, so a message only enters a channel. One thread, which
+//! holds no lock, calls the callback. It starts after the thread of the previous callback has
 //! ended, so no two calls overlap. A forked child does not have this thread: it logs nothing until
 //! it sets its own callback.
 
@@ -22,16 +22,16 @@ use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::{Process, ProcessCell};
 use crate::{Error, ErrorKind, Result};
 
-/// The level of a record, and the highest level that a callback receives.
+/// The level of a log message, and the most detailed level that a callback receives.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_log_level(pub i32);
 
-/// No record.
+/// No messages.
 pub const SASTAOTP_LOG_OFF: sastaotp_log_level = sastaotp_log_level(0);
-/// Defects.
+/// Defects of the library.
 pub const SASTAOTP_LOG_ERROR: sastaotp_log_level = sastaotp_log_level(1);
-/// Money that needs a person: a number that is listed as unclaimed, a journal that fails.
+/// Problems with money that need a person: a number is listed as unclaimed, a journal fails.
 pub const SASTAOTP_LOG_WARN: sastaotp_log_level = sastaotp_log_level(2);
 /// Purchases and settlements, by their ids.
 pub const SASTAOTP_LOG_INFO: sastaotp_log_level = sastaotp_log_level(3);
@@ -40,13 +40,13 @@ pub const SASTAOTP_LOG_DEBUG: sastaotp_log_level = sastaotp_log_level(4);
 /// Everything.
 pub const SASTAOTP_LOG_TRACE: sastaotp_log_level = sastaotp_log_level(5);
 
-/// Receives a record. `message` is one line that never contains the API key; it is valid during the
-/// call.
+/// Receives a log message. `message` is one line that never contains the API key; it is valid
+/// during the call.
 pub type sastaotp_log_callback = Option<
     unsafe extern "C" fn(user: *mut c_void, level: sastaotp_log_level, message: *const c_char),
 >;
 
-/// How many records wait for the callback at most. Further ones are counted and dropped.
+/// The maximum number of messages that wait for the callback. Further ones are counted and dropped.
 const CAPACITY: usize = 4096;
 
 const SETTING: &str = "setting the log";
@@ -57,16 +57,17 @@ struct Log(#[allow(dead_code, reason = "gives it an address")] u8);
 static LOG: Log = Log(0);
 
 /// The process that set the log. A forked child may have copies of the locks below that are held
-/// for ever.
+/// forever.
 static OWNER: ProcessCell = ProcessCell::new();
 
-/// Callers of `sastaotp_log_set` take turns, except the callback itself.
+/// Callers of `sastaotp_log_set` hold it in turn, except the callback itself.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Locked for a moment, under any other lock.
+/// Locked briefly, possibly while any other lock is held.
 static STATE: Mutex<State> = Mutex::new(State { sink: None, ending: Vec::new() });
 
-/// How often, in milliseconds, a forked child tries to take a lock that may be held for ever.
+/// How many times, a millisecond apart, a forked child tries to take a lock that may be held
+/// forever.
 const TRIES: u32 = 100;
 
 thread_local! {
@@ -80,7 +81,7 @@ struct State {
     ending: Vec<JoinHandle<()>>,
 }
 
-/// The way to a callback.
+/// The connection to the thread of a callback.
 struct Sink {
     level: LevelFilter,
     records: SyncSender<(Level, CString)>,
@@ -121,7 +122,7 @@ impl Callback {
         while let (false, Ok((level, message))) = (is_ended(), records.recv()) {
             let dropped = shared.dropped.swap(0, Ordering::Relaxed);
             if dropped > 0 && self.level >= Level::Warn {
-                let lost = format!("{dropped} records were lost: the log callback is too slow");
+                let lost = format!("{dropped} log messages were dropped: the callback is too slow");
                 self.call(Level::Warn, &c_string(lost));
             }
             if !is_ended() {
@@ -154,19 +155,22 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
-/// Sets the callback that receives the library's log: the records of `level` and of all more
-/// serious levels. There is one callback in a process, so it is for the program, not for a library
-/// that uses this one. One thread at a time calls it, a thread of this library that holds no lock:
-/// it may call any function, and a slow callback delays no call. If more than 4,096 records wait
-/// for it, further ones are dropped and counted in a record. `user` is passed to each call.
+/// Sets the callback that receives the library's log: the messages of `level` and of all more
+/// serious levels. A process has one callback, so a program sets it, not a library that uses this
+/// one. A thread of this library calls the callback, one call at a time, and holds no lock: the
+/// callback may call any function, and a slow callback delays no other call. If more than 4,096
+/// messages wait for it, further ones are dropped, and a message reports their number. `user` is
+/// passed to each call.
 ///
-/// SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the records that
-/// wait were delivered and the last call of the previous callback has returned, so `user` can be
-/// freed then, and the callback's code unloaded. The caller must not hold a lock that the callback
-/// takes. Set the log off before the program ends. A C++ exception must not leave the callback.
+/// SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the waiting
+/// messages were delivered and the last call of the previous callback has returned. Then `user` can
+/// be freed and the code of the callback unloaded. The caller must not hold a lock that the
+/// callback takes. Set the log off before the program ends. A C++ exception must not leave the
+/// callback.
 ///
-/// From the callback only SASTAOTP_LOG_OFF is possible: it returns immediately, the records that
-/// wait are dropped, and the next call of this function waits for the end of the callback.
+/// The callback itself can only set SASTAOTP_LOG_OFF. Then the function returns immediately, the
+/// waiting messages are dropped, and the next call of this function waits until the callback has
+/// returned.
 ///
 /// Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
 /// another callback, or if the program has another logger of the Rust crate `log`, and with
@@ -221,11 +225,11 @@ fn set(callback: Option<Callback>) -> Result<()> {
         mem::replace(&mut *state, State { sink, ending: Vec::new() })
     };
     if is_inherited {
-        // Its threads do not exist in this process, and its channel may be locked for ever.
+        // Its threads do not exist in this process, and its channel may be locked forever.
         mem::forget(previous);
     } else {
         let State { sink, ending } = previous;
-        // Without the sender, the thread ends after the last record.
+        // Without the sender, the thread ends after the last message.
         let thread = sink.map(|sink| sink.thread);
         for thread in ending.into_iter().chain(thread) {
             let _ = thread.join();
@@ -240,7 +244,7 @@ fn set(callback: Option<Callback>) -> Result<()> {
 /// Ends the log from its own callback.
 fn end_from_callback(sets_another: bool) -> Result<()> {
     if sets_another {
-        let reason = "a callback can only set the log off: set another one from another thread";
+        let reason = "the callback can only set the log off: set another one from another thread";
         return Err(Error::config(SETTING, reason));
     }
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);

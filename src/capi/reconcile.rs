@@ -33,7 +33,7 @@ impl sastaotp_reconciliation {
 }
 
 /// Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
-/// milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
+/// milliseconds. 60,000 is a good value; 0 searches once. Action getOrders.
 ///
 /// Returns earlier only if the evidence proves that an order is the purchase, or if the search is
 /// complete. Otherwise continues until the time is over: the history can lag, and another program's
@@ -44,10 +44,10 @@ impl sastaotp_reconciliation {
 /// pass its activation id to sastaotp_client_activation. If there are several, call
 /// sastaotp_client_resolve_made first; let a person decide if several are likely, or none is.
 ///
-/// The claim of the only candidate resolves the purchase, unless the search ended less than 60
-/// seconds after the reply was lost and was not complete. Then the maximum stays reserved, and a
-/// refund of that order makes the purchase unknown again: call sastaotp_client_resolve_made as well
-/// if you know that the order is yours.
+/// Claiming the only candidate resolves the purchase, unless the search ended less than 60 seconds
+/// after the reply was lost and was not complete. Then the maximum stays reserved, and a refund of
+/// that order makes the purchase unknown again: call sastaotp_client_resolve_made as well if you
+/// know that the order is yours.
 ///
 /// Fails with a read error. If it fails, the purchase stays unknown: sastaotp_error_charge is
 /// SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
@@ -183,8 +183,7 @@ pub unsafe extern "C" fn sastaotp_client_resolve_not_made(
 ///
 /// Fails with SASTAOTP_ERROR_CONFIG if the reply may still arrive, if the purchase is known to be
 /// refused or to have bought another activation, or if another purchase bought this activation.
-/// Since
-/// 0.1.0.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_resolve_made(
     client: *const sastaotp_client,

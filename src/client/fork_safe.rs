@@ -1,4 +1,4 @@
-//! A lock for a static value of a process, which a forked child can take although another thread of
+//! A lock for a static value of a process, which a forked child can take even if another thread of
 //! the parent held it during the fork.
 
 use std::process;
@@ -7,14 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
 
-/// How many forks in a row can have happened while the lock was held.
+/// The maximum number of nested forks that can happen while the lock is held.
 const PLACES: usize = 8;
-/// How often, in milliseconds, the first caller of a process tries to take the lock before it
-/// concludes that a thread of the parent held it. Any other thread holds it for microseconds.
+/// How many times, a millisecond apart, the first caller of a process tries to take the lock before
+/// it concludes that a thread of the parent held it. Any other thread holds it for microseconds.
 const TRIES: u32 = 1000;
 
-/// Several places for a value. A process uses one of them: the same as its parent, or the next one if
-/// that one is locked for ever. The value of the parent is not used: the owner checks the process.
+/// Several slots for a value. A process uses one slot: the same as its parent, or the next one if
+/// that slot is locked forever. The value of the parent is not used: the owner checks the process.
 pub(super) struct ForkSafe<T> {
     places: [Mutex<T>; PLACES],
     current: AtomicUsize,

@@ -52,8 +52,8 @@ impl Lease {
     /// [`Client::unclaimed`] lists the number when no handle of it is left.
     ///
     /// If the [`crate::CancelToken`] of the lease was triggered before or is triggered meanwhile,
-    /// this settles the order as a drop does: without the token, without waiting until the order can
-    /// be cancelled, and within 10 seconds.
+    /// this settles the order as a drop does: without the token, for at most 10 seconds, and
+    /// without waiting until the order can be cancelled.
     pub fn close(mut self, on_too_early: OnTooEarly) -> Result<Settlement> {
         self.ended = true;
         match self.activation.settle(on_too_early) {
@@ -62,7 +62,8 @@ impl Lease {
         }
     }
 
-    /// A cancelled wait is the usual reason why a lease ends. Its token must not stop the refund.
+    /// Settles without the token: a lease usually ends because its wait was cancelled, and the
+    /// token must not stop the refund.
     fn settle_despite_token(&self) -> Result<Settlement> {
         let activation = self.activation.without_cancel().with_timeout(CLOSE_TIMEOUT);
         activation.settle(OnTooEarly::Fail)

@@ -117,7 +117,7 @@ impl Queue {
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
-    /// The same, with a value of the caller that the completion returns. Calls `announce` with the
+    /// Submits an operation with a value that its completion returns. Calls `announce` with the
     /// ticket before the operation starts, so that no other thread can take its completion earlier.
     #[doc(hidden)]
     pub fn submit_with_user(
@@ -134,7 +134,7 @@ impl Queue {
     }
 
     /// Returns up to `max` completions, oldest first, each of them once. If there is none, waits up
-    /// to `timeout` for the first; a timeout of zero never waits. Waits no longer once the queue is
+    /// to `timeout` for the first; a timeout of zero never waits. Does not wait once the queue is
     /// closed.
     pub fn take(&self, max: usize, timeout: Duration) -> Vec<Completion> {
         let is_empty = |state: &mut State| max > 0 && !state.has_completions() && !state.closed;

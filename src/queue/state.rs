@@ -80,7 +80,7 @@ pub(super) enum Timer {
     Busy,
 }
 
-/// A completion that was not taken yet, or that is just being taken.
+/// A completion that was not taken yet, or is being taken.
 pub(super) struct Taken {
     ticket: Ticket,
     user: usize,
@@ -382,7 +382,7 @@ impl State {
         }
     }
 
-    /// Removes the entry of a ticket that is not open any more.
+    /// Removes the entry of a ticket that is no longer open.
     fn remove(&mut self, ticket: Ticket) -> Option<Entry> {
         let entry = self.entries.remove(&ticket)?;
         if let Some(id) = &entry.activation

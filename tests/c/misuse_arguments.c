@@ -85,9 +85,9 @@ ROW(reget_any_id, sastaotp_activation,
 ROW(activation_id, sastaotp_activation,
     sastaotp_client_activation(on->client, text, &result, error))
 
-/* How a megabyte of text is rejected: by the call, by the call after it read the newest order, by
- * the completion of the call, by the system, because no folder has such a name, by the iterator, or
- * not at all. */
+/* A megabyte of text is rejected by the call, by the call after it read the newest order, by the
+ * completion of the call, by the system because no folder has such a name, by the iterator, or not
+ * at all. */
 typedef enum rejected_by {
     THIS_CALL,
     READ_FIRST,
@@ -198,7 +198,7 @@ static void iterate(const sastaotp_client *client, const char *text, sastaotp_er
     *failure = error;
 }
 
-/* Submits an operation whose completion is a brief error. */
+/* Submits an operation whose completion contains a brief error. */
 static void refuse_later(const objects *on,
                          sastaotp_status (*call)(const objects *, const char *, sastaotp_error **),
                          const char *text) {

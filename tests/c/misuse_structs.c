@@ -5,7 +5,7 @@
 #include "queue_calls.h"
 #include "sandbox.h"
 
-/* A struct of a later version of the library: it has further members. */
+/* A struct of a later version of the library, which has more members. */
 #define LATER(type)         \
     struct {                \
         type known;         \
@@ -221,7 +221,7 @@ void settings_at_the_ends_of_their_range_work(void) {
     GOOD_CONFIG(config.api_key_location = SASTAOTP_API_KEY_IN_QUERY);
     GOOD_CONFIG(config.durability = SASTAOTP_DURABILITY_PROCESS);
     GOOD_CONFIG(config.user_agent = "misuse/1");
-    /* A budget of nothing allows no purchase. */
+    /* A budget of 0 allows no purchase. */
     sastaotp_config config = sandbox_config();
     sastaotp_client *client = NULL;
     sastaotp_activation *number = NULL;

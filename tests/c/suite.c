@@ -39,7 +39,7 @@ static const struct {
     {"log_callback_gets_messages_of_its_level", log_callback_gets_messages_of_its_level},
     {"log_callback_never_gets_the_key", log_callback_never_gets_the_key},
     {"log_callback_may_call_the_library", log_callback_may_call_the_library},
-    {"no_log_call_follows_its_unset", no_log_call_follows_its_unset},
+    {"no_log_call_follows_log_off", no_log_call_follows_log_off},
     {"invalid_journals_are_rejected", invalid_journals_are_rejected},
     {"next_program_has_purchases_of_killed_one", next_program_has_purchases_of_killed_one},
 };

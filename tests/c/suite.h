@@ -49,7 +49,7 @@ void a_signal_ends_calls_and_loses_no_order(void);
 void log_callback_gets_messages_of_its_level(void);
 void log_callback_never_gets_the_key(void);
 void log_callback_may_call_the_library(void);
-void no_log_call_follows_its_unset(void);
+void no_log_call_follows_log_off(void);
 
 /* suite_journal.c: purchases on disk. */
 void invalid_journals_are_rejected(void);

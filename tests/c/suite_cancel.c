@@ -1,4 +1,4 @@
-/* Cancellation: a token ends a call and not the order, also if a signal handler triggers it. */
+/* Cancellation: a token ends a call and not the order, even if a signal handler triggers it. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <pthread.h>
@@ -157,7 +157,7 @@ static void send_by_thread(void) {
     CHECK_INT(pthread_create(&sender, NULL, send_to_process, NULL), 0);
 }
 
-/* The calls that the signal ends: each sends it right before. */
+/* The calls that the signal ends. Each sends the signal right before it blocks. */
 
 static sastaotp_status wait_for_code(const sastaotp_client *handle, void (*send)(void),
                                      sastaotp_error **failure) {

@@ -9,11 +9,11 @@
 #include "sandbox.h"
 #include "suite.h"
 
-/* The user of a callback. It is freed as soon as the callback is unset. */
+/* The user pointer of a callback. It is freed as soon as the log is off. */
 typedef struct listener {
     sastaotp_log_level level;
     counter calls, warnings;
-    /* Called once from within the callback, unless it is NULL. */
+    /* The callback calls it once, unless it is NULL. */
     void (*then)(void *listener);
     const sastaotp_client *client;
     char first_warning[256];
@@ -79,7 +79,7 @@ void log_callback_gets_messages_of_its_level(void) {
         if (warnings) CHECK_CONTAINS(own->first_warning, "unexpected text before its data");
         listener_free(own);
     }
-    /* A NULL callback and the level OFF both unset. */
+    /* A NULL callback and the level OFF both set the log off. */
     listener *own = listener_new(SASTAOTP_LOG_TRACE);
     sastaotp_error *error = NULL;
     log_to(SASTAOTP_LOG_TRACE, own);
@@ -105,7 +105,7 @@ void log_callback_gets_messages_of_its_level(void) {
     sastaotp_client_free(client);
 }
 
-/* Everything is logged, while calls succeed and fail, with the key in each place. */
+/* Everything is logged while calls succeed and fail, with the key in each of its locations. */
 void log_callback_never_gets_the_key(void) {
     static const char *const faults[] = {"reset_before_reply", "reply_lost", "server_error",
                                          "text_before_json", "json_truncated",
@@ -153,7 +153,7 @@ static void call_library(void *user) {
     sastaotp_error_free(error);
 }
 
-static void unset(void *user) {
+static void set_off(void *user) {
     (void)user;
     log_to(SASTAOTP_LOG_OFF, NULL);
 }
@@ -170,9 +170,9 @@ void log_callback_may_call_the_library(void) {
     CHECK_INT(sandbox_requests("getBalance"), 2);
     listener_free(own);
 
-    /* A callback may unset itself. */
+    /* A callback may set the log off. */
     own = listener_new(SASTAOTP_LOG_DEBUG);
-    own->then = unset;
+    own->then = set_off;
     log_to(SASTAOTP_LOG_DEBUG, own);
     read_balance(client);
     while (counter_add(&own->calls, 0) == 0) sleep_ms(1);
@@ -193,7 +193,7 @@ static void *log_until_stopped(void *client) {
 
 /* The user is freed when sastaotp_log_set returns, while other threads log: a later call would use
  * freed memory. */
-void no_log_call_follows_its_unset(void) {
+void no_log_call_follows_log_off(void) {
     sastaotp_client *client = sandbox_client();
     pthread_t running[THREADS];
     long long calls = 0;
@@ -202,7 +202,7 @@ void no_log_call_follows_its_unset(void) {
     for (int round = 0; round < ROUNDS || calls < ROUNDS; round++) {
         listener *own = listener_new(SASTAOTP_LOG_TRACE);
         log_to(SASTAOTP_LOG_TRACE, own);
-        /* Every other one is replaced instead of unset. */
+        /* Every other callback is replaced instead. */
         listener *next = round % 2 ? listener_new(SASTAOTP_LOG_TRACE) : NULL;
         while (round % 4 == 0 && counter_add(&own->calls, 0) == 0) read_balance(client);
         log_to(next ? SASTAOTP_LOG_TRACE : SASTAOTP_LOG_OFF, next);
@@ -214,6 +214,6 @@ void no_log_call_follows_its_unset(void) {
     }
     counter_add(&stopped, 1);
     for (int at = 0; at < THREADS; at++) CHECK_INT(pthread_join(running[at], NULL), 0);
-    printf("suite: %lld messages while %d callbacks were unset\n", calls, ROUNDS);
+    printf("suite: %lld messages while the log was set off %d times\n", calls, ROUNDS);
     sastaotp_client_free(client);
 }

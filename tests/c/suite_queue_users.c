@@ -12,7 +12,7 @@
 
 enum { SUBMITTERS = 8, FEW = 20000, MOST_OPEN = 4000, BATCH = 64 };
 
-/* A completion that has not arrived, or how it arrived. */
+/* The target of a user pointer: its ticket, and how often it was completed. */
 typedef struct place {
     uint64_t ticket;
     unsigned completions;

@@ -4,9 +4,9 @@
  *
  *     SASTAOTP_API_KEY=... event_loop [COUNT [SERVICE]]
  *
- * The default is 1,000 numbers of zz_multi, which only the sandbox sells, for 10,000 rupees. With
- * the key sandbox_rich, the sandbox's wallet has as much. With a real key and service IT SPENDS
- * MONEY: COUNT numbers in India, at most 10,000 of them, for at most 80 rupees each.
+ * The default is 1,000 numbers of zz_multi, which only the sandbox sells. They cost 10,000 rupees:
+ * use the sandbox's key sandbox_rich, whose wallet has 100,000. With a real key and service IT
+ * SPENDS MONEY: COUNT numbers in India, at most 10,000 of them, for at most 80 rupees each.
  */
 #include <sastaotp.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 enum { BATCH = 64, MAX_NUMBERS = 10000, MAX_WAIT_MS = 300000, TICK_MS = 1000, END_MS = 10000 };
 enum step { BUY, WAIT, SETTLE, STEPS };
 
-/* The user pointer of each operation is its number. */
+/* The user pointer of each operation points to one of these. */
 static struct number {
     enum step step;
     sastaotp_completion *purchase; /* has the id, the phone number and the price */
@@ -40,7 +40,7 @@ static void finish(const sastaotp_queue *queue, sastaotp_completion *completion)
     if (step == BUY && error == NULL)
         goes_on = sastaotp_queue_submit_wait_for_code(queue, id, MAX_WAIT_MS, NULL, number, NULL,
                                                       NULL) == SASTAOTP_OK;
-    if (step == WAIT) /* without a code, too: then it cancels the order for the refund */
+    if (step == WAIT) /* even without a code: then it cancels the order for the refund */
         goes_on = sastaotp_queue_submit_settle(queue, id, SASTAOTP_ON_TOO_EARLY_WAIT, number, NULL,
                                                NULL) == SASTAOTP_OK;
     if (!goes_on) open_numbers--;

@@ -1,5 +1,5 @@
 /*
- * Buys a number and waits for its code until Ctrl-C: then cancels the order for the refund.
+ * Buys a number and waits for its code. Ctrl-C ends the wait and cancels the order for the refund.
  *
  *     SASTAOTP_API_KEY=... signals [SERVICE]
  *
@@ -43,7 +43,7 @@ static const char *state_of(const sastaotp_settlement *settlement)
     }
 }
 
-/* Completes the order if a code arrived; otherwise cancels it, also after Ctrl-C. */
+/* Completes the order if a code arrived; otherwise cancels it, even after Ctrl-C. */
 static bool settle(sastaotp_lease *lease, sastaotp_error **error)
 {
     sastaotp_settlement *settlement = NULL;

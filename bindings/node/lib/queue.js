@@ -13,7 +13,7 @@ const results = require('./results.js')
 /** The most completions that are taken in one turn of the event loop. */
 const BATCH_SIZE = 64
 
-/** The number of workers that stands for the default of the core. */
+/** The number of workers that means the default of the core. */
 const DEFAULT_WORKERS = 0
 
 const handleOut = new BigUint64Array(1)

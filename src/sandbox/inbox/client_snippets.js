@@ -32,7 +32,7 @@ const CodeSamples = (() => {
     expired: 'Expired'
   }
 
-  // Calls in C after each other: the first failure ends them.
+  // Calls in C, one after the other. The first failure ends the sequence.
   const inC = (...calls) => calls.map((call) => `if (status == SASTAOTP_OK) status = ${call};`)
   // A call in C: the type of the result, the name of the function, the arguments.
   const c = (type, call, ...args) => {
