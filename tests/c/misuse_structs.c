@@ -175,6 +175,8 @@ void invalid_settings_are_refused(void) {
     BAD_CONFIG((config.ca_pem = "no certificate", config.ca_pem_length = 3), "PEM");
     BAD_CONFIG(config.ca_pem_length = 3, "ca_pem");
     BAD_CONFIG(config.journal = "", "journal");
+    BAD_CONFIG(config.budget_micros = -1, "budget");
+    BAD_CONFIG(config.budget_micros = INT64_MIN, "budget");
     BAD_CONFIG(config.max_requests_per_minute = 60000001, "requests per minute");
     BAD_CONFIG(config.max_requests_per_minute = UINT32_MAX, "requests per minute");
     BAD_CONFIG(config.api_key_location = (sastaotp_api_key_location)-1, "api_key_location");
@@ -219,25 +221,20 @@ void settings_at_the_ends_of_their_range_work(void) {
     GOOD_CONFIG(config.api_key_location = SASTAOTP_API_KEY_IN_QUERY);
     GOOD_CONFIG(config.durability = SASTAOTP_DURABILITY_PROCESS);
     GOOD_CONFIG(config.user_agent = "misuse/1");
-    /* A budget of nothing or less allows no purchase. */
-    static const int64_t budgets[] = {0, -1, INT64_MIN};
-    for (size_t at = 0; at < sizeof budgets / sizeof *budgets; at++) {
-        sastaotp_config config = sandbox_config();
-        sastaotp_client *client = NULL;
-        sastaotp_activation *number = NULL;
-        sastaotp_number_request request = sandbox_request("zz_never");
-        int64_t left = 7;
-        config.budget_micros = budgets[at];
-        WORKS(sastaotp_client_new(&config, &client, &error));
-        CHECK(sastaotp_client_budget_left(client, &left));
-        CHECK(left <= 0);
-        FAILS(sastaotp_client_get_number(client, &request, &number, &error),
-              SASTAOTP_ERROR_BUDGET);
-        CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
-        sastaotp_error_free(error);
-        error = NULL;
-        sastaotp_client_free(client);
-    }
+    /* A budget of nothing allows no purchase. */
+    sastaotp_config config = sandbox_config();
+    sastaotp_client *client = NULL;
+    sastaotp_activation *number = NULL;
+    sastaotp_number_request request = sandbox_request("zz_never");
+    int64_t left = 7;
+    config.budget_micros = 0;
+    WORKS(sastaotp_client_new(&config, &client, &error));
+    CHECK(sastaotp_client_budget_left(client, &left));
+    CHECK_INT(left, 0);
+    FAILS(sastaotp_client_get_number(client, &request, &number, &error), SASTAOTP_ERROR_BUDGET);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
+    sastaotp_error_free(error);
+    sastaotp_client_free(client);
     CHECK_INT(sandbox_requests("getNumber"), 0);
 }
 
