@@ -1,16 +1,15 @@
 //! The log of the library, for a callback of the program.
 //!
-//! The library can log while it holds a lock, so a message only enters a channel. One thread, which
+//! The library can log while it holds a lock, so a message only enters a list. One thread, which
 //! holds no lock, calls the callback. It starts after the thread of the previous callback has
 //! ended, so no two calls overlap. A forked child does not have this thread: it logs nothing until
 //! it sets its own callback.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -84,16 +83,74 @@ struct State {
 /// The connection to the thread of a callback.
 struct Sink {
     level: LevelFilter,
-    records: SyncSender<(Level, CString)>,
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
 }
 
+// Not a channel of the standard library, which adds 30 KB to the C library.
 #[derive(Default)]
 struct Shared {
-    /// Whether the callback may not be called any more.
-    ended: AtomicBool,
-    dropped: AtomicU64,
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    messages: VecDeque<(Level, CString)>,
+    /// How many messages were dropped since the last one.
+    dropped: u64,
+    phase: Phase,
+}
+
+/// The phase of a callback's thread.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    /// The previous callback may still be called.
+    #[default]
+    Starting,
+    Running,
+    /// Ends after the last message.
+    Closing,
+    /// Ends without another call.
+    Ended,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, level: Level, message: CString) {
+        let mut waiting = self.lock();
+        if waiting.messages.len() < CAPACITY {
+            waiting.messages.push_back((level, message));
+            self.changed.notify_one();
+        } else {
+            waiting.dropped += 1;
+        }
+    }
+
+    fn set(&self, phase: Phase) {
+        self.lock().phase = phase;
+        self.changed.notify_one();
+    }
+
+    /// Waits for the next message, and for how many were dropped since the one before; `None` at
+    /// the end.
+    fn next(&self) -> Option<(Level, CString, u64)> {
+        let waits = |waiting: &mut Waiting| match waiting.phase {
+            Phase::Starting => true,
+            Phase::Running => waiting.messages.is_empty(),
+            Phase::Closing | Phase::Ended => false,
+        };
+        let waited = self.changed.wait_while(self.lock(), waits);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner);
+        if waiting.phase == Phase::Ended {
+            return None;
+        }
+        let (level, message) = waiting.messages.pop_front()?;
+        Some((level, message, mem::take(&mut waiting.dropped)))
+    }
 }
 
 /// The callback of the program.
@@ -116,16 +173,14 @@ impl Callback {
         }
     }
 
-    fn run(&self, records: &Receiver<(Level, CString)>, shared: &Shared) {
+    fn run(&self, shared: &Shared) {
         IS_LOG_THREAD.set(true);
-        let is_ended = || shared.ended.load(Ordering::Relaxed);
-        while let (false, Ok((level, message))) = (is_ended(), records.recv()) {
-            let dropped = shared.dropped.swap(0, Ordering::Relaxed);
+        while let Some((level, message, dropped)) = shared.next() {
             if dropped > 0 && self.level >= Level::Warn {
                 let lost = format!("{dropped} log messages were dropped: the callback is too slow");
                 self.call(Level::Warn, &c_string(lost));
             }
-            if !is_ended() {
+            if shared.lock().phase != Phase::Ended {
                 self.call(level, &message);
             }
         }
@@ -145,10 +200,8 @@ impl log::Log for Log {
         let message = record.args().to_string().replace(char::is_control, " ");
         let message = c_string(message);
         let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sink) = state.sink.as_ref().filter(|sink| record.level() <= sink.level)
-            && sink.records.try_send((record.level(), message)).is_err()
-        {
-            sink.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        if let Some(sink) = state.sink.as_ref().filter(|sink| record.level() <= sink.level) {
+            sink.shared.send(record.level(), message);
         }
     }
 
@@ -202,7 +255,10 @@ pub unsafe extern "C" fn sastaotp_log_set(
 /// Replaces the callback, and waits for the end of the previous one.
 fn set(callback: Option<Callback>) -> Result<()> {
     // A child that is forked in the callback is not the thread of its own log.
-    if IS_LOG_THREAD.get() && !OWNER.is_another_process() {
+    if OWNER.is_another_process() {
+        IS_LOG_THREAD.set(false);
+    }
+    if IS_LOG_THREAD.get() {
         return end_from_callback(callback.is_some());
     }
     Process::register_fork_handler();
@@ -210,14 +266,18 @@ fn set(callback: Option<Callback>) -> Result<()> {
     if callback.is_some() && log::set_logger(&LOG).is_err() && !is_ours() {
         return Err(Error::config(SETTING, "the program has another logger: use that one"));
     }
-    let next = callback.map(start).transpose().map_err(|error| {
+    let sink = callback.map(start).transpose().map_err(|error| {
         let reason = format!("no thread could be started ({})", error.kind());
         Error::new(ErrorKind::Connection, SETTING, reason)
     })?;
-    let (sink, begin) = next.unzip();
+    let next = sink.as_ref().map(|sink| Arc::clone(&sink.shared));
     let is_inherited = OWNER.is_another_process();
     let previous = {
-        let mut state = locked(&STATE)?;
+        let mut state = locked(&STATE).inspect_err(|_| {
+            if let Some(next) = &next {
+                next.set(Phase::Ended);
+            }
+        })?;
         OWNER.set();
         if is_ours() {
             log::set_max_level(sink.as_ref().map_or(LevelFilter::Off, |sink: &Sink| sink.level));
@@ -225,18 +285,20 @@ fn set(callback: Option<Callback>) -> Result<()> {
         mem::replace(&mut *state, State { sink, ending: Vec::new() })
     };
     if is_inherited {
-        // Its threads do not exist in this process, and its channel may be locked forever.
+        // Its threads do not exist in this process, and their locks may be held forever.
         mem::forget(previous);
     } else {
         let State { sink, ending } = previous;
-        // Without the sender, the thread ends after the last message.
-        let thread = sink.map(|sink| sink.thread);
+        let thread = sink.map(|Sink { shared, thread, .. }| {
+            shared.set(Phase::Closing);
+            thread
+        });
         for thread in ending.into_iter().chain(thread) {
             let _ = thread.join();
         }
     }
-    if let Some(begin) = begin {
-        let _ = begin.send(());
+    if let Some(next) = next {
+        next.set(Phase::Running);
     }
     Ok(())
 }
@@ -251,7 +313,7 @@ fn end_from_callback(sets_another: bool) -> Result<()> {
     let is_own = |sink: &mut Sink| sink.thread.thread().id() == thread::current().id();
     // Another thread that replaces the callback has taken the sink, and waits for this one.
     if let Some(Sink { shared, thread, .. }) = state.sink.take_if(is_own) {
-        shared.ended.store(true, Ordering::Relaxed);
+        shared.set(Phase::Ended);
         state.ending.push(thread);
         log::set_max_level(LevelFilter::Off);
     }
@@ -280,19 +342,14 @@ fn is_ours() -> bool {
     std::ptr::addr_eq(std::ptr::from_ref(log::logger()), &raw const LOG)
 }
 
-/// Starts the thread of a callback, which waits for the sender that is also returned.
-fn start(callback: Callback) -> std::io::Result<(Sink, SyncSender<()>)> {
+/// Starts the thread of a callback, which waits until its phase is [`Phase::Running`].
+fn start(callback: Callback) -> std::io::Result<Sink> {
     let level = callback.level;
-    let (records, receiver) = sync_channel(CAPACITY);
-    let (begin, may_begin) = sync_channel(1);
     let shared = Arc::new(Shared::default());
     let thread = {
         let shared = Arc::clone(&shared);
-        thread::Builder::new().name("sastaotp-log".to_owned()).spawn(move || {
-            if may_begin.recv().is_ok() {
-                callback.run(&receiver, &shared);
-            }
-        })?
+        let builder = thread::Builder::new().name("sastaotp-log".to_owned());
+        builder.spawn(move || callback.run(&shared))?
     };
-    Ok((Sink { level, records, shared, thread }, begin))
+    Ok(Sink { level, shared, thread })
 }

@@ -79,7 +79,7 @@ pub unsafe extern "C" fn sastaotp_queue_new(
 /// Starts an operation and writes its ticket to `*ticket`, unless `ticket` is NULL.
 unsafe fn submit(
     queue: *const sastaotp_queue,
-    operation: impl FnOnce() -> Result<Operation>,
+    operation: &mut dyn FnMut() -> Result<Operation>,
     user: *mut c_void,
     ticket: *mut u64,
     error: *mut *mut sastaotp_error,
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Operation::from_json(required_text(operation, "operation")?),
+        &mut || Operation::from_json(required_text(operation, "operation")?),
         user,
         ticket,
         error,
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_get_number(
     ticket: *mut u64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    submit(queue, || Ok(Operation::GetNumber(number_request(request)?)), user, ticket, error)
+    submit(queue, &mut || Ok(Operation::GetNumber(number_request(request)?)), user, ticket, error)
 }
 
 /// Starts sastaotp_client_buy, which COSTS MONEY: sastaotp_completion_activation returns the
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_buy(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Ok(Operation::Buy { intent: required(intent)?.intent().clone() }),
+        &mut || Ok(Operation::Buy { intent: required(intent)?.intent().clone() }),
         user,
         ticket,
         error,
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_wait_for_code(
 ) -> sastaotp_status {
     submit(
         queue,
-        || {
+        &mut || {
             let options = copied_options(options)?;
             Ok(Operation::WaitForCode {
                 id: required_text(id, "id")?.to_owned(),
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_request_next_code(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Ok(Operation::RequestNextCode { id: required_text(id, "id")?.to_owned() }),
+        &mut || Ok(Operation::RequestNextCode { id: required_text(id, "id")?.to_owned() }),
         user,
         ticket,
         error,
@@ -239,7 +239,9 @@ pub unsafe extern "C" fn sastaotp_queue_submit_complete(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Ok(Operation::Complete { id: required_text(id, "id")?.to_owned(), without_code: false }),
+        &mut || {
+            Ok(Operation::Complete { id: required_text(id, "id")?.to_owned(), without_code: false })
+        },
         user,
         ticket,
         error,
@@ -258,7 +260,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_cancel(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Ok(Operation::Cancel { id: required_text(id, "id")?.to_owned() }),
+        &mut || Ok(Operation::Cancel { id: required_text(id, "id")?.to_owned() }),
         user,
         ticket,
         error,
@@ -278,7 +280,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_settle(
 ) -> sastaotp_status {
     submit(
         queue,
-        || {
+        &mut || {
             let (id, on_too_early) = (required_text(id, "id")?.to_owned(), on_too_early.read()?);
             Ok(Operation::Settle { id, on_too_early })
         },
@@ -301,7 +303,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_reconcile(
 ) -> sastaotp_status {
     submit(
         queue,
-        || {
+        &mut || {
             let intent = required(intent)?.intent().clone();
             Ok(Operation::Reconcile { intent, timeout_ms: Some(timeout_ms.into()) })
         },
