@@ -2710,8 +2710,8 @@ Result result_of(completion done) {
 /// its error. Start several before you await the first, and they run at the same time.
 ///
 /// If it is destroyed before its operation has finished, for example with the coroutine that waits
-/// for it, its ticket is cancelled: see queue::cancel_ticket for a purchase that was already sent. If the
-/// operation has finished and bought a number, client::unclaimed lists the number.
+/// for it, its ticket is cancelled: see queue::cancel_ticket for a purchase that was already sent.
+/// If the operation has finished and bought a number, client::unclaimed lists the number.
 template <class Result>
 class [[nodiscard]] awaitable {
 public:
