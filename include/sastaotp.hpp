@@ -62,6 +62,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <iosfwd>
 #include <iterator>
@@ -269,7 +270,8 @@ constexpr Enum from_c(typename c_enum<Enum>::type value) noexcept {
 
 /// Returns the class of a status, also of one that this header does not name.
 constexpr status_class class_of(status value) noexcept {
-    return detail::from_c<status_class>(SASTAOTP_STATUS_CLASS(detail::to_c(value)));
+    // As SASTAOTP_STATUS_CLASS, but without its casts of C.
+    return static_cast<status_class>(static_cast<std::int32_t>(value) / 100);
 }
 
 /// An amount of Indian rupees, exact to a millionth.
@@ -698,6 +700,12 @@ private:
     static constexpr auto rejected_by_header = sastaotp::status::config;
 };
 
+#if defined(__clang__)
+// A header-only class has no translation unit of its own for its vtable.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wweak-vtables"
+#endif
+
 /// A failed call as an exception; what() is the message. Copies share one C object and cannot fail,
 /// so a copy can be stored, or carried to another thread in a std::exception_ptr. Borrowed texts
 /// are valid as long as the last copy lives.
@@ -731,6 +739,10 @@ class outcome_unknown : public error {
 public:
     using error::error;
 };
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
 
 namespace detail {
 
@@ -886,6 +898,9 @@ private:
 
 /// The settings of a client, set in a chain: `config().api_key(key).budget(limit)`. One thread at a
 /// time. One config can create many clients. The client's constructor checks the settings.
+///
+/// With the environment, the chain starts with an empty config:
+/// `client(config().from_env().budget(limit))`.
 class config {
 public:
     /// Reads the API key, the base URL and the journal from SASTAOTP_API_KEY, SASTAOTP_BASE_URL and
@@ -1146,7 +1161,7 @@ public:
         interval_ms_ = pause.millis();
         return *this;
     }
-    wait_options interval(detail::duration pause) && { return std::move(interval(pause)); }
+    wait_options interval(detail::duration pause) && { return interval(pause); }
 
     /// After a request for the next code, accepts a code that equals an earlier one, even if the
     /// service never reported that it was waiting in between.
@@ -1154,7 +1169,7 @@ public:
         accept_same_code_ = true;
         return *this;
     }
-    wait_options accept_same_code() && { return std::move(accept_same_code()); }
+    wait_options accept_same_code() && { return accept_same_code(); }
 
     /// Cancels the order for its refund if no code arrives in time, which takes at most 10 more
     /// seconds. The wait still throws status::wait_timeout, and the error's hint states whether the
@@ -1163,7 +1178,7 @@ public:
         cancel_on_timeout_ = true;
         return *this;
     }
-    wait_options cancel_on_timeout() && { return std::move(cancel_on_timeout()); }
+    wait_options cancel_on_timeout() && { return cancel_on_timeout(); }
 
     /// Returns the options as the C struct.
     sastaotp_wait_options c_struct() const noexcept {
@@ -2047,7 +2062,8 @@ public:
     /// Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
     /// Sends nothing. Throws status::config if a variable is invalid or the key is missing, and
     /// status::journal if the journal's folder cannot be used. No other thread may change the
-    /// environment during the call.
+    /// environment during the call. For further settings use config::from_env:
+    /// `client(config().from_env().budget(limit))`.
     [[nodiscard]] static client from_env() {
         return detail::create<client>(sastaotp_client_from_env);
     }
@@ -2334,7 +2350,7 @@ public:
     /// Returns the class of status().
     sastaotp::status_class status_class() const noexcept { return class_of(status()); }
     /// Returns the number that get_number, lease, buy or reget_number bought. Absent if the
-    /// operation failed or is of another kind.
+    /// operation failed or is of another kind; so are the next three.
     std::optional<activation_view> activation() const noexcept {
         return detail::optional_view<activation_view>(sastaotp_completion_activation(object_));
     }
@@ -2457,6 +2473,21 @@ public:
         return start(sastaotp_queue_submit_request_next_code, user,
                      detail::c_string("id", id).c_str());
     }
+    /// Completes an order after its code was used. See activation_view::complete.
+    [[nodiscard]] sastaotp::ticket submit_complete(std::string_view id) const {
+        return submit_complete(id, nullptr);
+    }
+    sastaotp::ticket submit_complete(std::string_view id, void *user) const {
+        return start(sastaotp_queue_submit_complete, user, detail::c_string("id", id).c_str());
+    }
+    /// Cancels an order for its refund. See activation_view::cancel. To cancel a ticket, call
+    /// cancel_ticket.
+    [[nodiscard]] sastaotp::ticket submit_cancel(std::string_view id) const {
+        return submit_cancel(id, nullptr);
+    }
+    sastaotp::ticket submit_cancel(std::string_view id, void *user) const {
+        return start(sastaotp_queue_submit_cancel, user, detail::c_string("id", id).c_str());
+    }
     /// Completes the order if a code arrived, otherwise cancels it. See activation_view::settle.
     [[nodiscard]] sastaotp::ticket submit_settle(std::string_view id, on_too_early reaction) const {
         return submit_settle(id, reaction, nullptr);
@@ -2482,7 +2513,7 @@ public:
     /// until its reply: its completion has charge::unknown, and client::unclaimed lists the number
     /// that was bought. A change of an order that is in flight may still take effect: its
     /// completion has phase::receive, and the status of the order shows the result.
-    bool cancel(sastaotp::ticket ticket) const noexcept {
+    bool cancel_ticket(sastaotp::ticket ticket) const noexcept {
         return sastaotp_queue_cancel(object_, static_cast<std::uint64_t>(ticket));
     }
     /// Takes at most `capacity` completions, oldest first, and reserves memory for that many. Waits
@@ -2587,10 +2618,35 @@ inline std::string json_text(std::string_view text) {
     return quoted + "\"";
 }
 
+struct awaited;
+
+/// The members of a coroutine_queue, shared by its awaitables and its running calls, because a
+/// coroutine that a call resumes may destroy the coroutine_queue.
+struct awaited_operations {
+    std::optional<sastaotp::queue> queue;  // absent after the coroutine_queue was destroyed
+    // The operations whose completion was not taken, by the user pointer of their completion.
+    std::unordered_map<const void *, std::shared_ptr<awaited>> open;
+    std::exception_ptr thrown;  // the first exception of the coroutines that close() resumed
+
+    /// Takes a completion without waiting. Absent if there is none.
+    std::optional<completion> take() const {
+        sastaotp_completion *object = nullptr;
+        std::size_t count = 0;
+        call(sastaotp_queue_take, queue->c_object(), &object, std::size_t{1}, std::uint32_t{0},
+             &count);
+        return count ? std::optional<completion>(std::in_place, object) : std::nullopt;
+    }
+    /// Resumes the coroutine of a completion. It may destroy the coroutine_queue.
+    void finish(completion done);
+};
+
 /// An operation of a coroutine_queue, shared by its awaitable and the queue, because either may be
 /// destroyed first.
 struct awaited {
-    const sastaotp::queue *queue = nullptr;  // NULL after the coroutine_queue was destroyed
+    explicit awaited(std::shared_ptr<const awaited_operations> all) noexcept
+        : operations(std::move(all)) {}
+
+    const std::shared_ptr<const awaited_operations> operations;
     sastaotp::ticket ticket{};
     std::coroutine_handle<> coroutine;  // empty unless a coroutine waits
     std::optional<completion> done;
@@ -2601,21 +2657,33 @@ struct awaited {
         coroutine = nullptr;
         if (done)
             mark_unclaimed();
-        else if (queue)
-            queue->cancel(ticket);
+        else if (operations->queue)
+            operations->queue->cancel_ticket(ticket);
     }
     /// Makes client::unclaimed list the number that was bought, because no coroutine has it.
     void mark_unclaimed() const noexcept {
         const auto number = done->activation();
-        if (!number || !queue) return;
+        if (!number || !operations->queue) return;
         try {
             const auto id = json_text(number->id());
-            queue->submit("{\"op\":\"mark_unclaimed\",\"id\":" + id + "}", nullptr);
+            operations->queue->submit("{\"op\":\"mark_unclaimed\",\"id\":" + id + "}", nullptr);
         } catch (const error &) {
             // The queue is closed, and its list contains the number.
         }
     }
 };
+
+inline void awaited_operations::finish(completion done) {
+    const auto entry = open.find(done.user());
+    if (entry == open.end()) return;  // of awaited::mark_unclaimed
+    const auto state = std::move(entry->second);
+    open.erase(entry);
+    state->done = std::move(done);
+    if (state->abandoned)
+        state->mark_unclaimed();
+    else if (state->coroutine)
+        std::exchange(state->coroutine, nullptr).resume();
+}
 
 /// Converts a completion to the result of an awaitable.
 template <class Result>
@@ -2646,8 +2714,8 @@ Result result_of(completion done) {
 /// its error. Start several before you await the first, and they run at the same time.
 ///
 /// If it is destroyed before its operation has finished, for example with the coroutine that waits
-/// for it, its ticket is cancelled: see queue::cancel for a purchase that was already sent. If the
-/// operation has finished and bought a number, client::unclaimed lists the number.
+/// for it, its ticket is cancelled: see queue::cancel_ticket for a purchase that was already sent.
+/// If the operation has finished and bought a number, client::unclaimed lists the number.
 template <class Result>
 class [[nodiscard]] awaitable {
 public:
@@ -2697,114 +2765,133 @@ private:
 ///
 /// Each operation is submitted at its call, before it is awaited. It throws as the submit function
 /// of queue does. Before the program ends, call close(). A coroutine that still waits when the
-/// queue is destroyed is not resumed any more.
+/// queue is destroyed is not resumed any more. A coroutine that the queue resumes may destroy the
+/// queue.
 class coroutine_queue {
 public:
     /// Creates a queue on a client. See the constructor of queue.
     explicit coroutine_queue(const client &owner, std::uint32_t workers = 0)
-        : queue_(owner, workers) {}
+        : operations_(std::make_shared<detail::awaited_operations>()) {
+        operations_->queue.emplace(owner, workers);
+    }
     coroutine_queue(const coroutine_queue &) = delete;
     coroutine_queue &operator=(const coroutine_queue &) = delete;
     ~coroutine_queue() {
-        for (const auto &entry : open_) entry.second->queue = nullptr;
+        operations_->open.clear();
+        operations_->queue.reset();
     }
 
     /// Buys a number. See client::get_number. COSTS MONEY.
     awaitable<completed_activation> get_number(const number_request &request) {
         return start<completed_activation>(
-            [&](void *user) { return queue_.submit_get_number(request, user); });
+            [&](void *user) { return queue().submit_get_number(request, user); });
     }
     /// Makes a prepared purchase. See client::buy. COSTS MONEY.
     awaitable<completed_activation> buy(const intent_view &intent) {
         return start<completed_activation>(
-            [&](void *user) { return queue_.submit_buy(intent, user); });
+            [&](void *user) { return queue().submit_buy(intent, user); });
     }
     /// Waits for a code. See activation_view::wait_for_code.
     awaitable<completed_sms> wait_for_code(std::string_view id, detail::duration time,
                                            const wait_options &options = {}) {
         return start<completed_sms>(
-            [&](void *user) { return queue_.submit_wait_for_code(id, time, options, user); });
+            [&](void *user) { return queue().submit_wait_for_code(id, time, options, user); });
     }
     /// Requests another code. See activation_view::request_next_code.
     awaitable<void> request_next_code(std::string_view id) {
-        return start<void>([&](void *user) { return queue_.submit_request_next_code(id, user); });
+        return start<void>([&](void *user) { return queue().submit_request_next_code(id, user); });
+    }
+    /// Completes an order after its code was used. See activation_view::complete.
+    awaitable<completed_settlement> complete(std::string_view id) {
+        return start<completed_settlement>(
+            [&](void *user) { return queue().submit_complete(id, user); });
+    }
+    /// Cancels an order for its refund. See activation_view::cancel. To cancel an operation,
+    /// destroy its awaitable.
+    awaitable<completed_settlement> cancel_order(std::string_view id) {
+        return start<completed_settlement>(
+            [&](void *user) { return queue().submit_cancel(id, user); });
     }
     /// Completes the order if a code arrived, otherwise cancels it. See activation_view::settle.
     awaitable<completed_settlement> settle(std::string_view id, on_too_early reaction) {
         return start<completed_settlement>(
-            [&](void *user) { return queue_.submit_settle(id, reaction, user); });
+            [&](void *user) { return queue().submit_settle(id, reaction, user); });
     }
     /// Searches the history for a purchase whose outcome is unknown. See client::reconcile.
     awaitable<completed_reconciliation> reconcile(const intent_view &intent,
                                                   detail::duration time) {
         return start<completed_reconciliation>(
-            [&](void *user) { return queue_.submit_reconcile(intent, time, user); });
+            [&](void *user) { return queue().submit_reconcile(intent, time, user); });
     }
     /// Runs an operation that is given as JSON. See queue::submit.
     awaitable<completion> run(std::string_view operation) {
-        return start<completion>([&](void *user) { return queue_.submit(operation, user); });
+        return start<completion>([&](void *user) { return queue().submit(operation, user); });
     }
 
     /// Takes at most `most` completions without waiting, and resumes the coroutine of each. Returns
     /// the number of completions. While more remain, the descriptor stays readable. If an exception
     /// leaves a coroutine, throws it; the other completions stay in the queue.
     std::size_t resume_completions(std::size_t most = 64) {
+        // A coroutine may destroy this object.
+        const auto operations = operations_;
+        if (operations->thrown)
+            std::rethrow_exception(std::exchange(operations->thrown, nullptr));
         std::size_t taken = 0;
-        for (; taken < most; ++taken) {
-            sastaotp_completion *object = nullptr;
-            std::size_t count = 0;
-            detail::call(sastaotp_queue_take, queue_.c_object(), &object, std::size_t{1},
-                         std::uint32_t{0}, &count);
-            if (count == 0) break;
-            finish(completion(object));
+        while (taken < most && operations->queue) {
+            auto done = operations->take();
+            if (!done) break;
+            ++taken;
+            operations->finish(std::move(*done));
         }
         return taken;
     }
 
     /// Closes the queue as queue::close does, and resumes every coroutine that waits: with its
     /// result, or with status::cancelled. After that, starting an operation throws.
+    ///
+    /// If a coroutine throws out of its resumption, close() still resumes the others and returns
+    /// the list. The next resume_completions() throws the first of these exceptions.
     [[nodiscard]] unclaimed_list close(detail::duration time = std::chrono::seconds(10)) {
-        auto list = queue_.close(time);
-        for (const auto &entry : open_) queue_.cancel(entry.second->ticket);
-        while (!open_.empty() && resume_completions() > 0) {
+        // A coroutine may destroy this object.
+        const auto operations = operations_;
+        auto list = operations->queue->close(time);
+        for (const auto &entry : operations->open)
+            operations->queue->cancel_ticket(entry.second->ticket);
+        while (!operations->open.empty()) {
+            auto done = operations->take();
+            if (!done) break;
+            try {
+                operations->finish(std::move(*done));
+            } catch (...) {
+                if (!operations->thrown) operations->thrown = std::current_exception();
+            }
         }
         return list;
     }
 
     /// Returns the descriptor for the event loop. See queue::fd.
-    std::intptr_t fd() const noexcept { return queue_.fd(); }
+    std::intptr_t fd() const noexcept { return queue().fd(); }
     /// Returns the number of operations whose completion was not taken.
-    std::size_t open_count() const noexcept { return open_.size(); }
+    std::size_t open_count() const noexcept { return operations_->open.size(); }
 
 private:
+    const sastaotp::queue &queue() const noexcept { return *operations_->queue; }
+
     template <class Result, class Submit>
     awaitable<Result> start(Submit submit) {
-        auto state = std::make_shared<detail::awaited>();
-        state->queue = &queue_;
-        const auto entry = open_.emplace(state.get(), state).first;
+        auto state = std::make_shared<detail::awaited>(operations_);
+        auto &open = operations_->open;
+        const auto entry = open.emplace(state.get(), state).first;
         try {
             state->ticket = submit(state.get());
         } catch (...) {
-            open_.erase(entry);
+            open.erase(entry);
             throw;
         }
         return awaitable<Result>(std::move(state));
     }
-    void finish(completion done) {
-        const auto entry = open_.find(done.user());
-        if (entry == open_.end()) return;  // submitted by awaited::mark_unclaimed
-        const auto state = std::move(entry->second);
-        open_.erase(entry);
-        state->done = std::move(done);
-        if (state->abandoned)
-            state->mark_unclaimed();
-        else if (state->coroutine)
-            std::exchange(state->coroutine, nullptr).resume();
-    }
 
-    sastaotp::queue queue_;
-    // The operations whose completion was not taken, by the user pointer of their completion.
-    std::unordered_map<const void *, std::shared_ptr<detail::awaited>> open_;
+    const std::shared_ptr<detail::awaited_operations> operations_;
 };
 
 #endif

@@ -79,6 +79,14 @@ static_assert(class_of(status(299)) == sastaotp::status_class::refused &&
               class_of(status::timeout) == sastaotp::status_class::transport &&
               class_of(status::wait_timeout) == sastaotp::status_class::no_code &&
               class_of(status::internal) == sastaotp::status_class::internal);
+template <status... Values>
+constexpr bool classes_are_those_of_c =
+    ((sastaotp::detail::to_c(class_of(Values)) ==
+      SASTAOTP_STATUS_CLASS(sastaotp::detail::to_c(Values))) && ...);
+static_assert(classes_are_those_of_c<status::ok, status::config, status::cancelled,
+                                     status::authentication, status::blocked, status::server,
+                                     status::timeout, status::wait_timeout, status::internal,
+                                     status(199), status(-1), status(INT32_MAX)>);
 static_assert(int(sastaotp::charge()) == int(sastaotp::charge::unknown));
 static_assert(!std::is_convertible_v<double, amount> &&
               !std::is_convertible_v<std::int64_t, amount>);
@@ -1001,7 +1009,7 @@ void queues() {
     const auto wait = queue.submit(on("wait_for_code", R"(,"timeout_ms":60000)"));
     shop.reset();
     CHECK(!queue.join(wait, 100ms) && queue.open_count() == 1 && !readable(queue));
-    CHECK(queue.cancel(wait) && !queue.cancel(wait) && readable(queue));
+    CHECK(queue.cancel_ticket(wait) && !queue.cancel_ticket(wait) && readable(queue));
     const auto cancelled = queue.take(9, 0s);
     CHECK(cancelled.size() == 1 && cancelled[0].status() == status::cancelled && !readable(queue));
     tickets.clear();
@@ -1027,7 +1035,7 @@ void queues() {
     auto holder = std::move(queue);
     FAILURE(status::config, queue.submit(R"({"op":"budget_left"})"));
     FAILURE(status::config, queue.take(1, 0s));
-    CHECK(queue.fd() == -1 && queue.open_count() == 0 && !queue.cancel(wait));
+    CHECK(queue.fd() == -1 && queue.open_count() == 0 && !queue.cancel_ticket(wait));
     holder = sastaotp::queue(client(account("queue")), 1);
     CHECK(holder.join(holder.submit(R"({"op":"unclaimed"})"), 30s)->get().front() == '{');
 }
@@ -1079,12 +1087,31 @@ void typed_queues() {
     const auto found = search.reconciliation();
     CHECK(found && found->json().front() == '{');
 
+    // An order without a code is not completed, and one with a code is not cancelled.
+    const auto ordered = [&](const std::string &service) {
+        queue.submit_get_number(request(service), &job);
+        return std::string(next(queue, &job).activation()->id());
+    };
+    id = ordered("zz_never");
+    CHECK(queue.join(queue.submit_complete(id), 60s)->status() == status::config);
+    queue.submit_cancel(id, &job);
+    CHECK(next(queue, &job).settlement()->state() == sastaotp::settled::cancelled);
+    id = ordered("zz_multi");
+    queue.submit_wait_for_code(id, 30s, {}, &job);
+    CHECK(!next(queue, &job).sms()->code().empty());
+    const auto kept = queue.join(queue.submit_cancel(id), 60s);
+    CHECK(kept->settlement()->state() == sastaotp::settled::code_arrived);
+    queue.submit_complete(id, &job);
+    CHECK(next(queue, &job).settlement()->state() == sastaotp::settled::completed);
+    FAILURE(status::config, queue.submit_complete(""));
+    FAILURE(status::config, queue.submit_cancel(string_view("1\0", 2)));
+
     // The same by ticket, and as JSON with a pointer.
     const auto number = queue.join(queue.submit_get_number(request("zz_never")), 60s);
     CHECK(number && !number->user());
     id = number->activation()->id();
     const auto wait = queue.submit_wait_for_code(id, 5min);
-    CHECK(queue.cancel(wait) && queue.join(wait, 30s)->status() == status::cancelled);
+    CHECK(queue.cancel_ticket(wait) && queue.join(wait, 30s)->status() == status::cancelled);
     const auto next_code = queue.join(queue.submit_request_next_code(id), 30s);
     CHECK(next_code && next_code->status() != status::internal);
     const auto settled = queue.join(queue.submit_settle(id, sastaotp::on_too_early::wait), 60s);

@@ -171,6 +171,24 @@ task use_every_operation(const client &shop, coroutine_queue &queue, bool &done)
     CHECK(first.code() != second.code() && first.text() && second.json().front() == '{');
     co_await queue.settle(id, sastaotp::on_too_early::fail);
 
+    // An order without a code is not completed, and one with a code is not cancelled.
+    const std::string never((co_await queue.get_number(request("zz_never"))).id());
+    std::optional<sastaotp::error> refused;
+    try {
+        co_await queue.complete(never);
+    } catch (const sastaotp::error &error) {
+        refused = error;
+    }
+    CHECK(refused && refused->status() == status::config);
+    const auto cancelled = co_await queue.cancel_order(never);
+    CHECK(cancelled.state() == sastaotp::settled::cancelled);
+    const std::string coded((co_await queue.get_number(request("zz_multi"))).id());
+    (void)co_await queue.wait_for_code(coded, 1min);
+    const auto kept = co_await queue.cancel_order(coded);
+    CHECK(kept.state() == sastaotp::settled::code_arrived);
+    const auto completed = co_await queue.complete(coded);
+    CHECK(completed.state() == sastaotp::settled::completed);
+
     const auto intent = shop.intend(request("zz_never"));
     const auto other = co_await queue.buy(intent);
     CHECK(other.cancel().state() == sastaotp::settled::cancelled);
@@ -381,6 +399,105 @@ void close_resumes_coroutines() {
     CHECK(number.cancel().state() == sastaotp::settled::cancelled);
 }
 
+task fail_when_closed(coroutine_queue &queue, std::string id, int &resumed) {
+    auto wait = queue.wait_for_code(id, 5min);
+    try {
+        (void)co_await wait;
+    } catch (const sastaotp::error &) {
+        ++resumed;
+        throw;
+    }
+}
+
+void close_keeps_its_list() {
+    const client shop(account("throws"));
+    const auto number = shop.get_number(request("zz_never"));
+    const std::string id(number.id());
+    coroutine_queue queue(shop);
+    int resumed = 0;
+    std::vector<task> tasks;
+    for (int started = 0; started < 3; ++started) {
+        tasks.push_back(fail_when_closed(queue, id, resumed));
+        tasks.push_back(wait_until_closed(queue, id, resumed));
+    }
+    const auto list = queue.close(1s);
+    CHECK(list.size() == 1 && list[0].purchase()->activation_id() == id);
+    CHECK(resumed == 6 && queue.open_count() == 0);
+    for (const auto &task : tasks) CHECK(task.done());
+    // The first exception, once.
+    FAILURE(status::cancelled, queue.resume_completions());
+    CHECK(queue.resume_completions() == 0 && queue.close(1s).size() == 1);
+    CHECK(number.cancel().state() == sastaotp::settled::cancelled);
+}
+
+task destroy_queue(std::unique_ptr<coroutine_queue> &queue, std::string id, int &resumed) {
+    auto wait = queue->wait_for_code(id, 5min);
+    auto finished = queue->run(R"({"op":"budget_left"})");
+    auto open = queue->wait_for_code(id, 5min);
+    try {
+        (void)co_await wait;
+    } catch (const sastaotp::error &error) {
+        CHECK(error.status() == status::cancelled);
+    }
+    queue.reset();
+    // The awaitables may be destroyed after their queue, and a result stays readable.
+    if (finished.await_ready()) CHECK((co_await finished).json().front() == '{');
+    auto moved = std::move(open);
+    ++resumed;
+}
+
+task destroy_queue_after_read(std::unique_ptr<coroutine_queue> &queue, bool fail) {
+    (void)co_await queue->run(R"({"op":"budget_left"})");
+    queue.reset();
+    if (fail) throw std::runtime_error("of the coroutine");
+}
+
+/// A coroutine destroys the queue that resumes it; the others are not resumed.
+void coroutines_destroy_their_queue() {
+    const client shop(account("reset"));
+    const auto number = shop.get_number(request("zz_never"));
+    const std::string id(number.id());
+    for (const bool fail : {false, true}) {
+        auto queue = std::make_unique<coroutine_queue>(shop);
+        int resumed = 0, thrown = 0;
+        const auto last = destroy_queue_after_read(queue, fail);
+        const auto waiting = wait_for(*queue, id, resumed);
+        const auto reading = count_resumption(*queue, resumed);
+        while (queue) {
+            await_completion(*queue);
+            try {
+                queue->resume_completions();
+            } catch (const std::runtime_error &) {
+                ++thrown;
+            }
+        }
+        CHECK(last.done());
+        CHECK(thrown == fail && !waiting.done() && resumed == reading.done());
+    }
+    // While the queue is closed: the list is returned.
+    auto queue = std::make_unique<coroutine_queue>(shop);
+    int destroyed = 0;
+    const auto first = destroy_queue(queue, id, destroyed);
+    const auto list = queue->close(1s);
+    CHECK(!queue && destroyed == 1 && first.done() && list.size() == 1);
+    CHECK(number.cancel().state() == sastaotp::settled::cancelled);
+}
+
+/// A purchase whose completion was taken, and whose awaitable outlives its queue, is listed.
+void awaitables_outlive_their_queue() {
+    const client shop(account("outlives"));
+    auto queue = std::make_unique<coroutine_queue>(shop);
+    {
+        const auto bought = queue->get_number(request("zz_never"));
+        finish(*queue);
+        queue.reset();
+    }
+    const auto list = shop.unclaimed();
+    CHECK(list.size() == 1 && list[0].outcome() == sastaotp::outcome::bought);
+    CHECK(shop.activation(list[0].purchase()->activation_id()).cancel().state() ==
+          sastaotp::settled::cancelled);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -393,5 +510,8 @@ int main(int argc, char **argv) {
         destroyed_purchases_are_listed();
         exceptions_of_coroutines();
         close_resumes_coroutines();
+        close_keeps_its_list();
+        coroutines_destroy_their_queue();
+        awaitables_outlive_their_queue();
     });
 }

@@ -46,6 +46,8 @@ void mistakes(places &at) {
     queue.submit_buy(intent);  // unused-result
     queue.submit_wait_for_code("1", 1s);  // unused-result
     queue.submit_request_next_code("1");  // unused-result
+    queue.submit_complete("1");  // unused-result
+    queue.submit_cancel("1");  // unused-result
     queue.submit_settle("1", wait);  // unused-result
     queue.submit_reconcile(intent, 1s);  // unused-result
     queue.take(1, 1s);  // unused-result
@@ -58,7 +60,8 @@ void mistakes(places &at) {
     (void)number.settle(sastaotp::settled::cancelled);  // error
     (void)sastaotp_activation_settle(c, SASTAOTP_SETTLED_CANCELLED, nullptr, nullptr);  // error
     request.max_price(sastaotp::amount::from_rupees(18.5));  // error
-    queue.cancel(1);  // error
+    queue.cancel_ticket(1);  // error
+    queue.cancel_ticket("1");  // error
 
     // The same without a mistake.
     (void)client.get_number(request);
@@ -66,5 +69,5 @@ void mistakes(places &at) {
     (void)sastaotp_activation_settle(c, SASTAOTP_ON_TOO_EARLY_WAIT, nullptr, nullptr);
     request.max_price(sastaotp::amount::from_rupees(18));
     queue.submit_get_number(request, &at);
-    queue.cancel(queue.submit_settle("1", wait));
+    queue.cancel_ticket(queue.submit_settle("1", wait));
 }

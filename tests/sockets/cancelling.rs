@@ -167,7 +167,9 @@ fn a_token_triggered_during_a_close_stops_no_refund() {
     };
     let slow = r#"{"match":{"action":"setStatus"},"delay_ms":2000,"times":1}"#;
     sandbox.control("faults", slow);
-    assert_eq!(close("zz_never").unwrap().state, SettlementState::Cancelled);
+    // Its first request may have had its effect before the second one looks.
+    let refunded = [SettlementState::Cancelled, SettlementState::AlreadyOver];
+    assert!(refunded.contains(&close("zz_never").unwrap().state));
     assert!(client.unclaimed().is_empty());
     // It does not wait until the order can be cancelled.
     assert_eq!(close("zz_early_cancel").unwrap_err().kind(), ErrorKind::TooEarly);
