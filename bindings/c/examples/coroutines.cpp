@@ -91,6 +91,7 @@ int run(int count, const std::string &service) {
     totals total;
     sastaotp::coroutine_queue queue(client);
     std::vector<task> tasks;
+    tasks.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) tasks.push_back(buy(queue, request, total));
 
     while (queue.open_count() > 0) {
