@@ -1,5 +1,5 @@
 //! Builds the native library for C, Python and Node, and is the only place that has its link flags,
-//! its SONAME and its file names. Needs nothing but cargo and rustc:
+//! its SONAME and its file names. Needs cargo and rustc, which need a C compiler:
 //!
 //! ```text
 //! rustc --edition 2024 -o build_native bindings/build_native.rs
@@ -11,6 +11,9 @@
 //!     --target-dir DIR     where cargo builds; default: CARGO_TARGET_DIR, or the folder target
 //!     --target TRIPLE      the Rust target; default: the host
 //!     --shared, --static   the kinds of library to build; default: both
+//!     --debug-symbols      keep the shared library's debug symbols in a separate file; glibc only
+//!     --cc PROGRAM         the C compiler that links, unless cargo's variable for the target's
+//!                          linker is set; default: cc
 //!     --program NAME       also build this program, such as sastaotp-sandbox; may be repeated
 //! ```
 //!
@@ -20,11 +23,18 @@
 //! |---|---|
 //! | `shared_file`, `soname`, `shared_link` | names of the shared library and its two links |
 //! | `install_name` | the name that programs record when they link to it |
+//! | `debug_file` | name of the file with its debug symbols |
 //! | `static_file` | name of the static library |
 //! | `static_link_options` | linker options of a program or plugin that contains it |
 //! | `native_libraries` | libraries that it needs, as linker options |
-//! | `shared`, `static`, `program.NAME` | absolute paths of the built files; not with `--print` |
+//! | `shared`, `static`, `debug`, `program.NAME` | paths of the built files; not with `--print` |
+//!
+//! For Linux with glibc, cargo builds only the static library, and this program links it again:
+//! rustc would pass its own version script to the linker, which cannot be combined with one that
+//! names a symbol version. All symbols of the result are local, except the functions of the header.
+//! For other targets both libraries are cargo's, without symbol versions.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -38,18 +48,21 @@ const CRATE: &str = "sastaotp";
 #[derive(Default)]
 struct Options {
     print: bool,
-    root: Option<PathBuf>,
+    root: PathBuf,
     out: Option<PathBuf>,
     target_dir: Option<PathBuf>,
     target: Option<String>,
     shared: bool,
     r#static: bool,
+    debug_symbols: bool,
+    cc: Option<PathBuf>,
     programs: Vec<String>,
     cargo_arguments: Vec<String>,
 }
 
 /// The names and flags of a target.
 struct Names {
+    target: String,
     /// The shared library with the full version, which the other two names link to.
     shared_file: String,
     soname: String,
@@ -60,6 +73,14 @@ struct Names {
     /// Linker arguments of the shared library.
     shared_link_arguments: Vec<String>,
     static_link_options: String,
+    /// The version of the exported symbols, if this program links the libraries.
+    symbol_version: Option<String>,
+}
+
+impl Names {
+    fn debug_file(&self) -> String {
+        format!("{}.debug", self.shared_file)
+    }
 }
 
 fn main() -> ExitCode {
@@ -74,25 +95,25 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let options = read_options()?;
-    let root = std::path::absolute(options.root.as_deref().unwrap_or(Path::new(".")))?;
     let target = match &options.target {
         Some(target) => target.clone(),
         None => host()?,
     };
-    let names = names(&root, &target)?;
+    let names = names(&options.root, target)?;
     println!("shared_file={}", names.shared_file);
     println!("soname={}", names.soname);
     println!("shared_link={}", names.shared_link);
     println!("install_name={}", names.install_name);
+    println!("debug_file={}", names.debug_file());
     println!("static_file={}", names.static_file);
     println!("static_link_options={}", names.static_link_options);
     if options.print {
         if options.r#static {
-            println!("native_libraries={}", native_libraries(&root, &target)?);
+            println!("native_libraries={}", native_libraries(&options.root, &names.target)?);
         }
         return Ok(());
     }
-    build(&options, &root, &names)
+    build(&options, &names)
 }
 
 fn read_options() -> Result<Options> {
@@ -102,24 +123,31 @@ fn read_options() -> Result<Options> {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--print" => options.print = true,
-            "--root" => options.root = Some(value()?.into()),
+            "--root" => options.root = value()?.into(),
             "--out" => options.out = Some(value()?.into()),
             "--target-dir" => options.target_dir = Some(value()?.into()),
             "--target" => options.target = Some(value()?),
             "--shared" => options.shared = true,
             "--static" => options.r#static = true,
+            "--debug-symbols" => options.debug_symbols = true,
+            "--cc" => options.cc = Some(value()?.into()),
             "--program" => options.programs.push(value()?),
             "--" => options.cargo_arguments = arguments.by_ref().collect(),
             _ => return Err(format!("unknown option {argument}").into()),
         }
     }
+    options.root = std::path::absolute(if options.root.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        &options.root
+    })?;
     if !options.shared && !options.r#static {
         (options.shared, options.r#static) = (true, true);
     }
     Ok(options)
 }
 
-fn names(root: &Path, target: &str) -> Result<Names> {
+fn names(root: &Path, target: String) -> Result<Names> {
     let version = value(root, "Cargo.toml", "version = \"", "\"")?;
     let abi = value(root, "src/capi/version.rs", "SASTAOTP_ABI_VERSION: u32 = ", ";")?;
     let static_file = format!("lib{CRATE}.a");
@@ -127,6 +155,7 @@ fn names(root: &Path, target: &str) -> Result<Names> {
         let soname = format!("lib{CRATE}.{abi}.dylib");
         let install_name = format!("@rpath/{soname}");
         return Ok(Names {
+            target,
             shared_file: format!("lib{CRATE}.{version}.dylib"),
             soname,
             shared_link: format!("lib{CRATE}.dylib"),
@@ -135,6 +164,7 @@ fn names(root: &Path, target: &str) -> Result<Names> {
             static_file,
             // macOS does not unload a library that has thread-locals.
             static_link_options: String::new(),
+            symbol_version: None,
         });
     }
     let soname = format!("lib{CRATE}.so.{abi}");
@@ -142,6 +172,8 @@ fn names(root: &Path, target: &str) -> Result<Names> {
     // loaded, and everything that it is linked into.
     let nodelete = "-Wl,-z,nodelete".to_owned();
     Ok(Names {
+        symbol_version: target.contains("linux-gnu").then(|| format!("SASTAOTP_{abi}")),
+        target,
         shared_file: format!("lib{CRATE}.so.{version}"),
         install_name: soname.clone(),
         shared_link: format!("lib{CRATE}.so"),
@@ -162,47 +194,195 @@ fn value(root: &Path, file: &str, before: &str, after: &str) -> Result<String> {
     value.ok_or_else(|| format!("{file} has no line with {before}").into())
 }
 
-fn build(options: &Options, root: &Path, names: &Names) -> Result<()> {
+fn build(options: &Options, names: &Names) -> Result<()> {
     let target_dir = match &options.target_dir {
         Some(folder) => std::path::absolute(folder)?,
-        None => root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())),
+        None => {
+            options.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+        }
     };
+    if options.debug_symbols && names.symbol_version.is_none() {
+        return Err(
+            format!("--debug-symbols is only for Linux with glibc, not {}", names.target).into()
+        );
+    }
     let mut kinds = Vec::new();
-    if options.shared {
+    if options.shared && names.symbol_version.is_none() {
         kinds.push("cdylib");
     }
-    if options.r#static {
+    if options.r#static || names.symbol_version.is_some() {
         kinds.push("staticlib");
     }
     // One call for both kinds, because LTO over all crates is slow.
-    let mut cargo = cargo_command(options, root, &target_dir, "rustc");
+    let mut cargo = cargo_command(options, &target_dir, "rustc");
     cargo.args(["--lib", "--features", "capi", "--crate-type", &kinds.join(","), "--"]);
-    if options.shared {
+    if kinds.contains(&"cdylib") {
         cargo.args(names.shared_link_arguments.iter().map(|flag| format!("-Clink-arg={flag}")));
     }
-    execute(cargo)?;
+    execute(&mut cargo)?;
+    let built = target_dir.join(options.target.as_deref().unwrap_or("")).join("release");
+    if let Some(version) = &names.symbol_version {
+        link_again(options, names, version, &built)?;
+    }
     for program in &options.programs {
         let feature = program.strip_prefix("sastaotp-").unwrap_or(program);
-        let mut cargo = cargo_command(options, root, &target_dir, "build");
+        let mut cargo = cargo_command(options, &target_dir, "build");
         cargo.args(["--features", feature, "--bin", program]);
-        execute(cargo)?;
+        execute(&mut cargo)?;
     }
 
-    let built = target_dir.join(options.target.as_deref().unwrap_or("")).join("release");
     if options.shared {
         println!("shared={}", shared(&built, options.out.as_deref(), names)?.display());
     }
+    let mut others = Vec::new();
+    if options.debug_symbols {
+        others.push(("debug", names.debug_file()));
+    }
     if options.r#static {
-        let mut path = built.join(&names.static_file);
+        others.push(("static", names.static_file.clone()));
+    }
+    for (key, file) in others {
+        let mut path = built.join(&file);
         if let Some(out) = &options.out {
-            path = copy(&path, &out.join(&names.static_file))?;
+            path = copy(&path, &out.join(&file))?;
         }
-        println!("static={}", path.display());
+        println!("{key}={}", path.display());
     }
     for program in &options.programs {
         println!("program.{program}={}", built.join(program).display());
     }
     Ok(())
+}
+
+/// Replaces cargo's static library with the libraries that `link_libraries` creates.
+fn link_again(options: &Options, names: &Names, version: &str, built: &Path) -> Result<()> {
+    // Another process may build in the same folder, so each file is replaced at once.
+    let folder = built.join(format!("link-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let tools = Tools::find(options, &names.target, &folder)?;
+    let archive = built.join(&names.static_file);
+    let linked = link_libraries(options, names, version, &archive, &tools);
+    let replaced = linked.and_then(|files| {
+        files.iter().try_for_each(|file| Ok(fs::rename(folder.join(file), built.join(file))?))
+    });
+    fs::remove_dir_all(&folder)?;
+    replaced
+}
+
+/// Links an archive to one object, and creates from it the shared library with symbol versions, and
+/// a static library without debug symbols whose other symbols are local. Returns the file names.
+fn link_libraries(
+    options: &Options,
+    names: &Names,
+    version: &str,
+    archive: &Path,
+    tools: &Tools,
+) -> Result<Vec<String>> {
+    let functions = functions(&options.root)?;
+    let mut cc = tools.cc();
+    cc.args(["-r", "-nostdlib", "-o", "all.o"]);
+    cc.args(functions.iter().map(|name| format!("-Wl,--undefined={name}")));
+    // Section groups have names, which would be local symbols that two libraries have in common.
+    execute(cc.arg("-Wl,--force-group-allocation").arg(archive))?;
+
+    let mut files = Vec::new();
+    if options.r#static {
+        fs::write(tools.folder.join("functions"), functions.join("\n"))?;
+        let mut objcopy = tools.program("objcopy")?;
+        objcopy.args(["--strip-unneeded", "--keep-global-symbols=functions"]);
+        // Bitcode, which would make binutils with an older LLVM plugin fail.
+        objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd", "all.o"]);
+        execute(objcopy.arg("sastaotp.o"))?;
+        execute(tools.program("ar")?.args(["rcsD", &names.static_file, "sastaotp.o"]))?;
+        files.push(names.static_file.clone());
+    }
+    if options.shared {
+        let (library, debug) = (&names.shared_link, names.debug_file());
+        let exported = functions.join("; ");
+        let script = format!("{version} {{ global: {exported}; local: *; }};\n");
+        fs::write(tools.folder.join("versions"), script)?;
+        let mut cc = tools.cc();
+        cc.args(["-shared", "-o", library, "all.o", "-Wl,--version-script=versions"]);
+        cc.args(&names.shared_link_arguments);
+        cc.args(["-Wl,--gc-sections,--eh-frame-hdr,--build-id,--hash-style=gnu,-O1"]);
+        cc.args(["-Wl,-z,relro,-z,now,-z,defs", "-Wl,--as-needed"]);
+        if tools.rust_lld.is_some() {
+            cc.arg("-Wl,--icf=all");
+        }
+        if !options.debug_symbols {
+            cc.arg("-Wl,--strip-all");
+        }
+        let libraries = native_libraries(&options.root, &names.target)?;
+        execute(cc.args(libraries.split_whitespace()))?;
+        if options.debug_symbols {
+            execute(tools.program("objcopy")?.args(["--only-keep-debug", library, &debug]))?;
+            let debug_link = format!("--add-gnu-debuglink={debug}");
+            execute(tools.program("objcopy")?.args(["--strip-all", &debug_link, library]))?;
+            files.push(debug);
+        }
+        files.push(library.clone());
+    }
+    Ok(files)
+}
+
+/// Returns the functions that the C header declares.
+fn functions(root: &Path) -> Result<Vec<String>> {
+    let file = "include/sastaotp.h";
+    let header = fs::read_to_string(root.join(file)).map_err(|error| format!("{file}: {error}"))?;
+    let mut names = BTreeSet::new();
+    // The text after each end of a comment, up to the next comment.
+    for part in format!("*/{header}").split("*/").skip(1) {
+        let code = part.split("/*").next().unwrap_or_default();
+        for (end, _) in code.match_indices('(') {
+            let word = code[..end].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next();
+            names.extend(word.filter(|word| word.starts_with("sastaotp_")).map(str::to_owned));
+        }
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// The programs that link, in a folder for their files.
+struct Tools {
+    compiler: PathBuf,
+    /// The linker that comes with Rust on most systems. It can fold identical code.
+    rust_lld: Option<PathBuf>,
+    folder: PathBuf,
+}
+
+impl Tools {
+    fn find(options: &Options, target: &str, folder: &Path) -> Result<Self> {
+        let variable = target.to_uppercase().replace('-', "_");
+        let compiler = env::var_os(format!("CARGO_TARGET_{variable}_LINKER"))
+            .or_else(|| options.cc.clone().map(PathBuf::into_os_string))
+            .unwrap_or_else(|| "cc".into());
+        let sysroot =
+            rustc().current_dir(&options.root).args(["--print", "sysroot"]).output()?.stdout;
+        let libraries = Path::new(String::from_utf8(sysroot)?.trim()).join("lib/rustlib");
+        let rust_lld = libraries.join(host()?).join("bin/gcc-ld");
+        Ok(Self {
+            compiler: compiler.into(),
+            rust_lld: rust_lld.join("ld.lld").exists().then_some(rust_lld),
+            folder: folder.to_owned(),
+        })
+    }
+
+    fn cc(&self) -> Command {
+        let mut cc = Command::new(&self.compiler);
+        cc.current_dir(&self.folder);
+        if let Some(folder) = &self.rust_lld {
+            cc.arg(format!("-B{}", folder.display())).arg("-fuse-ld=lld");
+        }
+        cc
+    }
+
+    /// Returns the command of a program of the binutils for the compiler's target.
+    fn program(&self, name: &str) -> Result<Command> {
+        let output =
+            Command::new(&self.compiler).arg(format!("-print-prog-name={name}")).output()?;
+        let mut program = Command::new(String::from_utf8(output.stdout)?.trim());
+        program.current_dir(&self.folder);
+        Ok(program)
+    }
 }
 
 /// Returns the path of the shared library, after copying it and creating its links if there is an
@@ -216,10 +396,16 @@ fn shared(built: &Path, out: Option<&Path>, names: &Names) -> Result<PathBuf> {
     Ok(copied)
 }
 
-fn cargo_command(options: &Options, root: &Path, target_dir: &Path, command: &str) -> Command {
+fn cargo_command(options: &Options, target_dir: &Path, command: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args([command, "--release", "--locked", "--target-dir"]);
+    cargo.current_dir(&options.root).args([command, "--release", "--locked", "--target-dir"]);
     cargo.arg(target_dir);
+    // The variable RUSTFLAGS replaces these flags.
+    let quoted: Vec<_> = rust_flags().iter().map(|flag| format!("{flag:?}")).collect();
+    cargo.args(["--config", &format!("build.rustflags=[{}]", quoted.join(","))]);
+    if options.debug_symbols {
+        cargo.args(["--config", "profile.release.debug='line-tables-only'"]);
+    }
     if let Some(target) = &options.target {
         cargo.args(["--target", target]);
     }
@@ -227,15 +413,33 @@ fn cargo_command(options: &Options, root: &Path, target_dir: &Path, command: &st
     cargo
 }
 
+/// The flags for all crates.
+fn rust_flags() -> Vec<String> {
+    // Frame pointers shorten the unwind tables by more than they lengthen the code, and let
+    // profilers walk the stack.
+    let mut flags = vec!["-Cforce-frame-pointers=yes".to_owned()];
+    // The messages of panics and the debug symbols do not name the home folder of the builder.
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    if let Some(cargo_home) = env::var_os("CARGO_HOME").map(PathBuf::from).or(home) {
+        let registry = cargo_home.join("registry/src");
+        flags.push(format!("--remap-path-prefix={}=crates", registry.display()));
+    }
+    flags
+}
+
 /// Runs a command, whose output goes to stderr: stdout is for the keys and values.
-fn execute(mut command: Command) -> Result<()> {
+fn execute(command: &mut Command) -> Result<()> {
+    let program = command.get_program().display().to_string();
     let status = command.stdout(Stdio::from(std::io::stderr())).status().map_err(|error| {
-        format!("{}: {error}: install Rust (https://rustup.rs)", command.get_program().display())
+        format!(
+            "running {program}: {error}: install Rust (https://rustup.rs), a C compiler and \
+             binutils"
+        )
     })?;
     if status.success() {
         return Ok(());
     }
-    Err(format!("cargo failed: the command was {command:?}").into())
+    Err(format!("{program} failed: the command was {command:?}").into())
 }
 
 fn rustc() -> Command {

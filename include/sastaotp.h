@@ -55,10 +55,10 @@
  *
  * -   A request states its country and its price: a country code or any country, and a maximum
  *     price or any price. Otherwise the purchase is refused before it is sent.
- * -   Purchases run in parallel, also of one service and country. A purchase is sent at most once,
- *     and not too late: if its reply does not have time to arrive within the timeout, the call
+ * -   Purchases run in parallel, even if they are of one service and country. A purchase is sent at
+ *     most once, and only if its reply has time to arrive within the timeout. Otherwise the call
  *     fails with SASTAOTP_ERROR_TIMEOUT and sends nothing. A cancellation or a timeout ends the
- *     call, not a purchase that was sent: its reply is awaited in the background.
+ *     call, but not a purchase that was sent: the library awaits its reply in the background.
  * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
  *     sastaotp_client_unclaimed lists each one that no activation or lease holds. A purchase leaves
  *     the list when it is settled, by sastaotp_activation_keep, or by
@@ -69,11 +69,11 @@
  * -   The end of a program. The library has no handler at exit, and the record is in memory. Before
  *     main returns or exit is called, call sastaotp_client_finish for each client, or
  *     sastaotp_queue_close for each queue: they wait for the replies of purchases in flight and
- *     list each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. A
- *     program that ends otherwise, by exit, a signal or a crash, loses the number of a purchase in
- *     flight and every unsettled number that it has not saved: then only the order history shows
- *     them. To find them in the next run, save sastaotp_intent_json before sastaotp_client_buy, or
- *     keep a journal: see the member `journal` of sastaotp_config.
+ *     list each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. If a
+ *     program ends without these calls, by exit, a signal or a crash, it loses the number of a
+ *     purchase in flight and every unsettled number that it has not saved: only the order history
+ *     shows them. To find them in the next run, save sastaotp_intent_json before
+ *     sastaotp_client_buy, or keep a journal: see the member `journal` of sastaotp_config.
  *
  * Conventions, which apply unless a comment says otherwise
  *
@@ -83,34 +83,34 @@
  *     header does not name, so write a `default` case.
  * 2.  Errors. The last parameter `sastaotp_error **error` may be NULL. On failure it receives an
  *     object that the caller frees; on success it receives NULL. There is no last error per thread.
- * 3.  Results. The caller passes the place for a result, such as `sastaotp_client **client`. On
+ * 3.  Results. A result is written to an output parameter, such as `sastaotp_client **client`. On
  *     success it receives an object that the caller owns and frees with the "_free" function of its
- *     type; on failure it receives NULL. The library never reads or frees the previous content of a
- *     place. If a function returns a `const` object directly, the object is part of its argument
- *     and is freed with it.
+ *     type; on failure it receives NULL. The library never reads or frees its previous content. If
+ *     a function returns a `const` object directly, the object is part of the argument and is freed
+ *     with it.
  * 4.  Const. A pointer to const means that any number of threads may make the call at once. It does
  *     not mean that nothing changes: sastaotp_activation_cancel has a const activation.
  * 5.  Options. A struct of options (sastaotp_config, sastaotp_number_request,
- *     sastaotp_wait_options) begins with its size. Initialize it with its macro "_INIT", then set
+ *     sastaotp_wait_options) begins with its size. Initialize it with its "_INIT" macro, then set
  *     members. A call copies the struct and its texts. A later version may add members at the end;
- *     a program that was compiled before has their defaults.
+ *     programs that were compiled before use their defaults.
  * 6.  Texts are UTF-8 and end with NUL. The library copies a text that it receives. A text that it
  *     returns belongs to the object it was read from and is valid until that object, or the list
  *     that contains it, is freed. The caller never frees a text. NULL means absent. A NUL within a
- *     text of the service becomes U+FFFD, except if the caller passes a place for the length: then
- *     the text is verbatim, and its length in bytes is written there.
+ *     text of the service becomes U+FFFD, unless the caller passes the output parameter `length`:
+ *     then the text is verbatim, and `*length` is its length in bytes.
  * 7.  Getters cannot fail. If the object is NULL they return NULL, 0 or false and write nothing. A
- *     getter that writes its value to a place returns true if there is a value; if there is none,
- *     it returns false and writes nothing. If the place is NULL, it only returns whether there is a
+ *     getter with an output parameter returns true if there is a value; otherwise it returns false
+ *     and writes nothing. If the output parameter is NULL, it only returns whether there is a
  *     value. An index starts at 0; a getter with an index returns NULL if it is out of range.
  * 8.  Units. Money is int64_t in micro-rupees: 18.50 rupees are 18500000. A time is int64_t in
  *     milliseconds since 1970, a duration is uint32_t in milliseconds. There are no floats, structs
  *     by value, variable arguments or global variables. The only callback is that of the log.
  * 9.  Arguments. If an argument is NULL, not UTF-8 or out of range, the call fails with
- *     SASTAOTP_ERROR_CONFIG before it sends anything. A defect of the library fails with
- *     SASTAOTP_ERROR_INTERNAL and does not end the process.
- * 10. Memory. If an allocation fails, the process ends with SIGABRT: a call that may have bought a
- *     number cannot report it without memory. A journal keeps such a purchase.
+ *     SASTAOTP_ERROR_CONFIG before it sends anything. If the library has a defect, the call fails
+ *     with SASTAOTP_ERROR_INTERNAL and the process continues.
+ * 10. Memory. If an allocation fails, the process ends with SIGABRT: without memory, a call that
+ *     may have bought a number cannot report it. A journal keeps such a purchase.
  * 11. Fork. A forked child creates its own client, activation, lease, iterator, queue and token. If
  *     it uses an object of its parent, the call fails with SASTAOTP_ERROR_CONFIG, changeable values
  *     read as if the object were NULL, and freeing the object does nothing. A child may read
@@ -125,9 +125,9 @@
  *     before the first call; otherwise a thread of the library may receive them. A lost connection
  *     raises no SIGPIPE. A signal handler may call sastaotp_cancel_token_trigger, and no other
  *     function.
- * 14. Plugins. The library stays loaded after dlclose, because its threads may still run: a reply
- *     is awaited for at most 90 seconds, a name look-up longer. A plugin that is unloaded sets the
- *     log off first, if it has set a callback.
+ * 14. Plugins. The library stays loaded after dlclose, because its threads may still run: they wait
+ *     for a reply for at most 90 seconds, for a name look-up longer. If a plugin has set a log
+ *     callback, it sets the log off before it is unloaded.
  *
  * Threads
  *
@@ -163,7 +163,7 @@
 /** One rupee, in micro-rupees. */
 #define SASTAOTP_RUPEE INT64_C(1000000)
 
-/** Marks a function whose result must not be ignored: every one that returns its failure. */
+/** Marks a function whose result must not be ignored: every function that returns a status. */
 #if defined(__cplusplus) && __cplusplus >= 201703L
 #define SASTAOTP_MUST_USE [[nodiscard]]
 #elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L
@@ -176,7 +176,7 @@
 #define SASTAOTP_MUST_USE
 #endif
 
-/** The type of an enumeration's values, for languages that can state it. */
+/** The type of an enumeration's values, for language versions that can state it. */
 #if (defined(__cplusplus) && (__cplusplus >= 201103L || defined(_MSC_VER))) || \
     (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
 #define SASTAOTP_ENUM_INT32 : int32_t
@@ -218,7 +218,7 @@ struct sastaotp_intent;
 
 /**
  * The outcome of a call: SASTAOTP_OK, or the kind of failure. SASTAOTP_STATUS_CLASS returns the
- * class of a status, also of one that is newer than the program.
+ * class of a status, even if it is newer than the program.
  */
 typedef enum sastaotp_status SASTAOTP_ENUM_INT32 {
     /** The call succeeded. */
@@ -292,7 +292,7 @@ typedef enum sastaotp_status SASTAOTP_ENUM_INT32 {
 typedef enum sastaotp_status_class SASTAOTP_ENUM_INT32 {
     /** Success. */
     SASTAOTP_CLASS_OK = 0,
-    /** The caller is the reason: an argument, a setting, a limit, or a cancellation. */
+    /** An argument, a setting or a limit of the caller, or a cancellation. */
     SASTAOTP_CLASS_CALLER = 1,
     /** The service refused the request. */
     SASTAOTP_CLASS_REFUSED = 2,
@@ -306,7 +306,7 @@ typedef enum sastaotp_status_class SASTAOTP_ENUM_INT32 {
     SASTAOTP_STATUS_CLASS_MAX_ENUM = INT32_MAX
 } sastaotp_status_class;
 
-/** The class of a status, also of one that is newer than the program. */
+/** The class of a status, even if it is newer than the program. */
 #define SASTAOTP_STATUS_CLASS(status) ((sastaotp_status_class)((int32_t)(status) / 100))
 
 /** The effect of a failed call on the wallet. */
@@ -318,7 +318,10 @@ typedef enum sastaotp_charge SASTAOTP_ENUM_INT32 {
     SASTAOTP_CHARGE_UNKNOWN = 0,
     /** Certainly nothing was charged. */
     SASTAOTP_CHARGE_NONE = 1,
-    /** Money was charged. */
+    /**
+     * Money was charged: sastaotp_client_unclaimed lists the number. No call of this version fails
+     * with it.
+     */
     SASTAOTP_CHARGE_MADE = 2,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_CHARGE_MAX_ENUM = INT32_MAX
@@ -387,8 +390,8 @@ const char *sastaotp_error_message(const sastaotp_error *error);
 const char *sastaotp_error_hint(const sastaotp_error *error);
 
 /**
- * Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply
- * contains none. Since 0.1.0.
+ * Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply contains
+ * none. Since 0.1.0.
  */
 const char *sastaotp_error_code(const sastaotp_error *error);
 
@@ -425,9 +428,8 @@ sastaotp_retry sastaotp_error_retry(const sastaotp_error *error, uint32_t *after
 const char *sastaotp_error_fault(const sastaotp_error *error);
 
 /**
- * Returns the first 4,096 characters of the reply if the reply is the reason for the
- * failure. Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since
- * 0.1.0.
+ * Returns the first 4,096 characters of the reply if the reply is the reason for the failure.
+ * Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since 0.1.0.
  */
 const char *sastaotp_error_raw(const sastaotp_error *error, size_t *length);
 
@@ -447,13 +449,15 @@ const char *sastaotp_error_json(const sastaotp_error *error);
 /** Frees an error. Since 0.1.0. */
 void sastaotp_error_free(sastaotp_error *error);
 
-/** The level of a record, and the highest level that a callback receives. */
+/** The level of a log message, and the most detailed level that a callback receives. */
 typedef enum sastaotp_log_level SASTAOTP_ENUM_INT32 {
-    /** No record. */
+    /** No messages. */
     SASTAOTP_LOG_OFF = 0,
-    /** Defects. */
+    /** Defects of the library. */
     SASTAOTP_LOG_ERROR = 1,
-    /** Money that needs a person: a number that is listed as unclaimed, a journal that fails. */
+    /**
+     * Problems with money that need a person: a number is listed as unclaimed, a journal fails.
+     */
     SASTAOTP_LOG_WARN = 2,
     /** Purchases and settlements, by their ids. */
     SASTAOTP_LOG_INFO = 3,
@@ -466,29 +470,34 @@ typedef enum sastaotp_log_level SASTAOTP_ENUM_INT32 {
 } sastaotp_log_level;
 
 /**
- * Receives a record. `message` is one line that never contains the API key; it is valid during the
- * call.
+ * Receives a log message. `message` is one line that never contains the API key; it is valid
+ * during the call.
  */
 typedef void (*sastaotp_log_callback)(void *user, sastaotp_log_level level, const char *message);
 
 /**
- * Sets the callback that receives the library's log: the records of `level` and of all more
- * serious levels. There is one callback in a process, so it is for the program, not for a library
- * that uses this one. One thread at a time calls it, a thread of this library that holds no lock:
- * it may call any function, and a slow callback delays no call. If more than 4,096 records wait
- * for it, further ones are dropped and counted in a record. `user` is passed to each call.
+ * Sets the callback that receives the library's log: the messages of `level` and of all more
+ * serious levels. A process has one callback, so a program sets it, not a library that uses this
+ * one. A thread of this library calls the callback, one call at a time, and holds no lock: the
+ * callback may call any function, and a slow callback delays no other call. If more than 4,096
+ * messages wait for it, further ones are dropped, and a message reports their number. `user` is
+ * passed to each call.
  *
- * SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the records that
- * wait were delivered and the last call of the previous callback has returned, so `user` can be
- * freed then, and the callback's code unloaded. The caller must not hold a lock that the callback
- * takes. Set the log off before the program ends. A C++ exception must not leave the callback.
+ * SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the waiting
+ * messages were delivered and the last call of the previous callback has returned. Then `user` can
+ * be freed and the code of the callback unloaded. The caller must not hold a lock that the
+ * callback takes. Set the log off before the program ends. A C++ exception must not leave the
+ * callback.
  *
- * From the callback only SASTAOTP_LOG_OFF is possible: it returns immediately, the records that
- * wait are dropped, and the next call of this function waits for the end of the callback.
+ * The callback itself can only set SASTAOTP_LOG_OFF. Then the function returns immediately, the
+ * waiting messages are dropped, and the next call of this function waits until the callback has
+ * returned.
  *
  * Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
  * another callback, or if the program has another logger of the Rust crate `log`, and with
- * SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. Since 0.1.0.
+ * SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. In a forked
+ * child it also fails with SASTAOTP_ERROR_CONFIG if another thread of the parent was in this
+ * function during the fork. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_log_set(sastaotp_log_level level,
@@ -531,7 +540,7 @@ typedef enum sastaotp_durability SASTAOTP_ENUM_INT32 {
 
 /**
  * The settings of a client. Initialize it with SASTAOTP_CONFIG_INIT, then set the members that you
- * need: the others, which are NULL, 0 or false, mean the default. sastaotp_client_new copies the
+ * need: the others are NULL, 0 or false, which means the default. sastaotp_client_new copies the
  * settings and checks them.
  */
 typedef struct sastaotp_config {
@@ -558,22 +567,22 @@ typedef struct sastaotp_config {
      *
      * However this process ends, the next process that opens the folder with the same API key and
      * base URL has its purchases: sastaotp_client_unclaimed lists them, and their activations have
-     * the codes that arrived. The budget is that of all these processes together, from the first
-     * purchase in the journal on. Several processes can use a folder at once. All clients of an
-     * API key and a base URL in a process use the same folder and durability.
+     * the codes that arrived. All these processes share one budget, which counts from the first
+     * purchase in the journal. Several processes can use a folder at once. All clients of an API
+     * key and a base URL in a process use the same folder and durability.
      *
-     * The folder contains phone numbers and codes. Those of settled orders are removed by the next
-     * purchase or settlement after half a day. It never contains the API key. A journal does not
-     * protect against the loss of the disk. sastaotp_client_new opens the folder, and fails with
-     * SASTAOTP_ERROR_JOURNAL if it cannot be used. A purchase that cannot be written fails in the
-     * same way: then nothing is sent.
+     * The folder contains phone numbers and codes. Half a day after an order was settled, the next
+     * purchase or settlement removes its number and codes. The folder never contains the API key.
+     * A journal does not protect against the loss of the disk. sastaotp_client_new opens the
+     * folder, and fails with SASTAOTP_ERROR_JOURNAL if it cannot be used. A purchase that cannot
+     * be written fails in the same way: then nothing is sent.
      */
     const char *journal;
     /**
-     * The maximum total of all charges, in micro-rupees: 0 allows no purchase,
-     * SASTAOTP_NO_BUDGET, which the initializer sets, any. A purchase that could exceed it fails
-     * before it is sent. A confirmed refund returns its money to the budget. With a budget, every
-     * purchase needs a maximum price.
+     * The maximum total of all charges, in micro-rupees: 0 allows no purchase; SASTAOTP_NO_BUDGET,
+     * which the initializer sets, sets no limit. A purchase that could exceed it fails before it
+     * is sent. A confirmed refund returns its money to the budget. With a budget, every purchase
+     * needs a maximum price.
      *
      * Only the purchases that this client sends count. A purchase that another client or an
      * earlier run sent does not count, even if this client finds it. With a journal, the purchases
@@ -615,7 +624,7 @@ typedef struct sastaotp_config {
      * environment: SASTAOTP_API_KEY, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
      */
     bool from_env;
-    /** For later versions: 0. */
+    /** Reserved for later versions: must be 0. */
     uint8_t reserved[6];
 } sastaotp_config;
 
@@ -642,15 +651,15 @@ sastaotp_cancel_token *sastaotp_cancel_token_new(void);
 
 /**
  * Triggers the token: every call that uses it returns SASTAOTP_ERROR_CANCELLED within 100 ms, and
- * every later call fails the same way. These go on, because they protect money:
+ * every later call fails the same way. These functions continue, because they protect money:
  * sastaotp_lease_close and sastaotp_lease_free settle the order, sastaotp_client_finish waits for
  * purchases, and sastaotp_client_settle_leftover_leases returns the leases with the reason why
- * each one is not settled. To change an order after the trigger, claim it again with the client
+ * each one is not settled. To change an order after the trigger, claim it again through a client
  * without the token.
  *
  * May be called from any thread while others are blocked in calls, and from a signal handler: it
- * takes no lock and no memory. Before the token is freed, no handler may be able to trigger it.
- * Does nothing if `token` is NULL. Since 0.1.0.
+ * takes no lock and allocates nothing. A token that a signal handler can trigger must not be
+ * freed: keep it until the process ends. Does nothing if `token` is NULL. Since 0.1.0.
  */
 void sastaotp_cancel_token_trigger(const sastaotp_cancel_token *token);
 
@@ -717,7 +726,7 @@ SASTAOTP_MUST_USE
 sastaotp_status sastaotp_client_from_env(sastaotp_client **client, sastaotp_error **error);
 
 /**
- * Creates a handle of the same client with a cancellation token and a timeout of its own.
+ * Creates a handle of the same client with its own cancellation token and timeout.
  *
  * `token` can cancel the calls of the handle; if it is NULL, the handle has the token of `client`.
  * `timeout_ms` is the longest duration of a call in milliseconds; if it is 0, the handle has the
@@ -740,9 +749,8 @@ sastaotp_status sastaotp_client_with(const sastaotp_client *client,
 
 /**
  * Frees a client or a handle of one. Its activations, leases, iterators, queues and results stay
- * usable. No other
- * thread may be in a purchase of the client. Does not wait for purchases in flight: before the
- * program ends, call sastaotp_client_finish. Since 0.1.0.
+ * usable. Does not wait for purchases in flight: before the program ends, call
+ * sastaotp_client_finish. Since 0.1.0.
  */
 void sastaotp_client_free(sastaotp_client *client);
 
@@ -766,11 +774,12 @@ sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
                                           sastaotp_error **error);
 
 /**
- * Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its
- * purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
- * an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
- * every entry: without a journal, no other record of it exists after the process has ended. The
- * client stays usable. Sends nothing. A triggered token does not end the wait.
+ * Finishes the purchases of a client before the program ends: waits at most `timeout_ms`
+ * milliseconds for the replies of purchases in flight. Then lists each purchase of the client that
+ * is not settled or kept, even if an activation or a lease holds it, and each one that
+ * sastaotp_client_unclaimed lists. Report every entry: without a journal, no other record of it
+ * exists after the process has ended. The client stays usable. Sends nothing. A triggered token
+ * does not end the wait.
  *
  * 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
  * 0.1.0.
@@ -954,8 +963,7 @@ bool sastaotp_prices_available(const sastaotp_prices *prices, size_t index, uint
 
 /**
  * Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has
- * country, service, price_micros and available.
- * Unfiltered, it has several megabytes. Since 0.1.0.
+ * country, service, price_micros and available. Unfiltered, it has several megabytes. Since 0.1.0.
  */
 const char *sastaotp_prices_json(const sastaotp_prices *prices);
 
@@ -1071,16 +1079,16 @@ const sastaotp_order *sastaotp_orders_get(const sastaotp_orders *orders, size_t 
 bool sastaotp_orders_total(const sastaotp_orders *orders, uint64_t *count);
 
 /**
- * Returns the activation id of an order that a proxy may have bought again by repeating a request,
- * or NULL after the last one: such an order resembles a purchase of this client, and no purchase
- * explains it. Since 0.1.0.
+ * Returns the activation id of an order on the page that may be an unwanted duplicate, or NULL
+ * after the last one. Such an order resembles a recent purchase of this client, but this client
+ * did not make it: a proxy may have repeated a request. Since 0.1.0.
  */
 const char *sastaotp_orders_extra_order(const sastaotp_orders *orders, size_t index);
 
 /**
  * Returns the page as a JSON object with the keys `orders` (each as in sastaotp_order_json),
- * `total` (the number of orders on all pages), `extra_orders` (as
- * sastaotp_orders_extra_order returns them) and `raw` (the reply). Since 0.1.0.
+ * `total` (the number of orders on all pages), `extra_orders` (as sastaotp_orders_extra_order
+ * returns them) and `raw` (the reply). Since 0.1.0.
  */
 const char *sastaotp_orders_json(const sastaotp_orders *orders);
 
@@ -1167,8 +1175,8 @@ struct sastaotp_activation;
  * country and the price. A purchase copies the request, so one request can buy many numbers.
  *
  * State the country: one of `country`, `operator_` and `any_country`, or the first two together.
- * State the price: `max_price_micros`. If one of the two is not stated, or two statements
- * disagree, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
+ * State the price: `max_price_micros`. If the country or the price is missing, or two members
+ * contradict each other, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
  */
 typedef struct sastaotp_number_request {
     /** The size of the struct, which SASTAOTP_NUMBER_REQUEST_INIT sets. */
@@ -1188,14 +1196,14 @@ typedef struct sastaotp_number_request {
     const char *operator_;
     /**
      * The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
-     * any price, which a client with a budget does not. 0, which the initializer sets, is refused.
+     * any price, unless the client has a budget. 0, which the initializer sets, is refused.
      */
     int64_t max_price_micros;
     /** Whether the service may choose the country. */
     bool any_country;
     /** Whether the number must be able to receive several codes. */
     bool multi_sms;
-    /** For later versions: 0. */
+    /** Reserved for later versions: must be 0. */
     uint8_t reserved[6];
 } sastaotp_number_request;
 
@@ -1261,8 +1269,9 @@ sastaotp_status sastaotp_client_intend(const sastaotp_client *client,
  * message states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
  * known. An intent that an earlier run saved is looked up in the order history first (action
  * getOrders). The call fails in the same way, and names the candidates, unless the search is
- * complete and found none. That takes ten minutes, or `late_booking_ms` of the settings, from the
- * first search of this process, because the earlier run may have sent the request at its end.
+ * complete and found none. A complete search takes ten minutes, or `late_booking_ms` of the
+ * settings, from the first search of this process, because the earlier run may have sent the
+ * request at its end.
  *
  * Fails with a purchase error. Since 0.1.0.
  */
@@ -1375,9 +1384,9 @@ bool sastaotp_purchase_expires_in_ms(const sastaotp_purchase *purchase, uint32_t
 const char *sastaotp_purchase_note(const sastaotp_purchase *purchase);
 
 /**
- * Returns the warning at an index, as a sentence, or NULL after the last one. A warning says that
- * the price was above the maximum, that the number is of another country, or that the reply is
- * unusual. The purchase is valid despite it, so read the warnings after each purchase. Since
+ * Returns the warning at an index, as a sentence, or NULL after the last one. A warning states
+ * that the price was above the maximum, that the number is of another country, or that the reply
+ * is unusual. The purchase is valid despite it, so read the warnings after each purchase. Since
  * 0.1.0.
  */
 const char *sastaotp_purchase_warning(const sastaotp_purchase *purchase, size_t index);
@@ -1394,10 +1403,10 @@ typedef struct sastaotp_reconciliation sastaotp_reconciliation;
 
 /**
  * Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
- * milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
+ * milliseconds. 60,000 is a good value; 0 searches once. Action getOrders.
  *
  * Returns earlier only if the evidence proves that an order is the purchase, or if the search is
- * complete. Otherwise looks until the time is over: the history can lag, and another program's
+ * complete. Otherwise continues until the time is over: the history can lag, and another program's
  * order can look the same. If the search is not complete then, the purchase stays unknown and
  * listed, and the next call continues.
  *
@@ -1405,10 +1414,10 @@ typedef struct sastaotp_reconciliation sastaotp_reconciliation;
  * pass its activation id to sastaotp_client_activation. If there are several, call
  * sastaotp_client_resolve_made first; let a person decide if several are likely, or none is.
  *
- * The claim of the only candidate resolves the purchase, unless the search ended less than 60
- * seconds after the reply was lost and was not complete. Then the maximum stays reserved, and a
- * refund of that order makes the purchase unknown again: call sastaotp_client_resolve_made as well
- * if you know that the order is yours.
+ * Claiming the only candidate resolves the purchase, unless the search ended less than 60 seconds
+ * after the reply was lost and was not complete. Then the maximum stays reserved, and a refund of
+ * that order makes the purchase unknown again: call sastaotp_client_resolve_made as well if you
+ * know that the order is yours.
  *
  * Fails with a read error. If it fails, the purchase stays unknown: sastaotp_error_charge is
  * SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
@@ -1436,8 +1445,9 @@ const sastaotp_order *sastaotp_reconciliation_get(const sastaotp_reconciliation 
 
 /**
  * Returns whether the evidence proves that the candidate at an index is the purchase. If it does,
- * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. Returns false
- * if the index is out of range. Since 0.1.0.
+ * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. It is false for
+ * most candidates, because the history does not show which request made an order: then decide by
+ * the evidence, and claim the candidate. Returns false if the index is out of range. Since 0.1.0.
  */
 bool sastaotp_reconciliation_is_ours(const sastaotp_reconciliation *reconciliation, size_t index);
 
@@ -1493,8 +1503,7 @@ sastaotp_status sastaotp_client_resolve_not_made(const sastaotp_client *client,
  *
  * Fails with SASTAOTP_ERROR_CONFIG if the reply may still arrive, if the purchase is known to be
  * refused or to have bought another activation, or if another purchase bought this activation.
- * Since
- * 0.1.0.
+ * Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_client_resolve_made(const sastaotp_client *client,
@@ -1522,7 +1531,7 @@ struct sastaotp_settlement;
  */
 typedef struct sastaotp_activation sastaotp_activation;
 
-/** The reaction of a settle if the service does not allow cancelling the order yet. */
+/** How a settle reacts if the service does not allow cancelling the order yet. */
 typedef enum sastaotp_on_too_early SASTAOTP_ENUM_INT32 {
     /** Fail with SASTAOTP_ERROR_TOO_EARLY; sastaotp_error_retry writes how long to wait. */
     SASTAOTP_ON_TOO_EARLY_FAIL = 0,
@@ -1566,15 +1575,15 @@ sastaotp_status sastaotp_client_activation(const sastaotp_client *client,
 const char *sastaotp_activation_id(const sastaotp_activation *activation);
 
 /**
- * Returns the phone number verbatim. Returns NULL if the activation was claimed by its id and this
- * process has no record of its purchase: the process did not buy it, and no search or resolution
- * found it. Empty if it was found without a number. Since 0.1.0.
+ * Returns the phone number as the service writes it. Returns NULL if the activation was claimed by
+ * its id and this process does not know its number: it did not buy it, and no search, resolution
+ * or page of the history showed it. Empty if the order was found without a number. Since 0.1.0.
  */
 const char *sastaotp_activation_phone_number(const sastaotp_activation *activation);
 
 /**
- * Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
- * if sastaotp_activation_purchase is NULL. Since 0.1.0.
+ * Writes the amount charged, in micro-rupees. Returns false if neither the purchase nor the
+ * history stated it, or if sastaotp_activation_phone_number returns NULL. Since 0.1.0.
  */
 bool sastaotp_activation_price_micros(const sastaotp_activation *activation, int64_t *micros);
 
@@ -1607,8 +1616,8 @@ struct sastaotp_sms *sastaotp_activation_sms(const sastaotp_activation *activati
 sastaotp_ending sastaotp_activation_ending(const sastaotp_activation *activation);
 
 /**
- * Reads the status. If it contains a code, the activation keeps the code. Sends getStatus, and
- * getStatusV2 to read the text of a message.
+ * Reads the status. If it contains a code, the activation keeps the code. Actions getStatus, and
+ * getStatusV2 for the text of a message.
  *
  * Fails with a read error or SASTAOTP_ERROR_NOT_FOUND. Since 0.1.0.
  */
@@ -1623,18 +1632,19 @@ sastaotp_status sastaotp_activation_get_status(const sastaotp_activation *activa
  *
  * If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
  * more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
- * replies are slow, the last poll starts before the deadline. If the service still waits for a
- * code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
- * Nor does one answer that the order is cancelled, that the id is unknown or that the key is
- * invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive
- * waits keep the interval between polls.
+ * replies are slow, the last poll starts before the deadline. Polls are at least 5 seconds apart:
+ * a poll that would be due in the last seven seconds before the deadline is skipped in favour of
+ * the poll at the deadline, and a wait of less than 5 seconds polls once, at its start. If the
+ * service still waits for a code after the expiry, the wait continues to the timeout. Transient
+ * failures do not end the wait. A single reply that the order is cancelled, that the id is unknown
+ * or that the key is invalid does not end it either: the next poll must confirm it. To show
+ * progress, wait one second at a time: consecutive waits keep the interval between polls.
  *
  * Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
  * SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
  * SASTAOTP_ERROR_CANCELLED, or with an error that waiting cannot fix, such as
  * SASTAOTP_ERROR_AUTHENTICATION. A failed wait does not change the order, unless the options
- * cancel it: you can wait again. Since
- * 0.1.0.
+ * cancel it: you can wait again. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_activation_wait_for_code(const sastaotp_activation *activation,
@@ -1645,7 +1655,8 @@ sastaotp_status sastaotp_activation_wait_for_code(const sastaotp_activation *act
 
 /**
  * Waits for a code as sastaotp_activation_wait_for_code does, but if none arrives in time, writes
- * NULL to `*sms` and returns SASTAOTP_OK. For a program that looks again and again.
+ * NULL to `*sms` and returns SASTAOTP_OK. For a program that calls it in a loop, for example to
+ * show progress.
  *
  * Fails as sastaotp_activation_wait_for_code does, but not with SASTAOTP_ERROR_WAIT_TIMEOUT. Since
  * 0.1.0.
@@ -1661,8 +1672,8 @@ sastaotp_status sastaotp_activation_try_wait_for_code(const sastaotp_activation 
  * Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
  * because no status shows whether the request had an effect.
  *
- * Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service
- * answers that the order is cancelled. Since 0.1.0.
+ * Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service answers
+ * that the order is cancelled. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_activation_mark_sms_sent(const sastaotp_activation *activation,
@@ -1726,9 +1737,9 @@ sastaotp_status sastaotp_activation_cancel(const sastaotp_activation *activation
  * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before
  * it cancels, it polls once, as sastaotp_activation_cancel does.
  *
- * `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
- * the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
- * 0.1.0.
+ * `on_too_early` is the reaction if the order is too young to be cancelled. Waiting continues
+ * until the service allows it or the order has expired. Fails as sastaotp_activation_cancel does.
+ * Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation,
@@ -1738,8 +1749,8 @@ sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation
 
 /**
  * Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish
- * and sastaotp_queue_close do not list it any more. For a number that another program or a later
- * run settles. Sends nothing.
+ * and sastaotp_queue_close do not list it any more. Use it for a number that another program or a
+ * later run settles. Sends nothing.
  *
  * Fails with SASTAOTP_ERROR_CONFIG for an invalid argument. Since 0.1.0.
  */
@@ -1748,8 +1759,8 @@ sastaotp_status sastaotp_activation_keep(const sastaotp_activation *activation,
                                          sastaotp_error **error);
 
 /**
- * Frees an activation or a handle of one. The order does not change. If it is open and no other
- * activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
+ * Frees an activation. The order does not change. If it is open and no other activation holds it,
+ * sastaotp_client_unclaimed lists the number. Since 0.1.0.
  */
 void sastaotp_activation_free(sastaotp_activation *activation);
 
@@ -1777,7 +1788,7 @@ typedef struct sastaotp_wait_options {
      * settle it later. If the cancellation fails in another way, the wait fails with its error.
      */
     bool cancel_on_timeout;
-    /** For later versions: 0. */
+    /** Reserved for later versions: must be 0. */
     uint8_t reserved[2];
 } sastaotp_wait_options;
 
@@ -1876,7 +1887,10 @@ typedef enum sastaotp_settled SASTAOTP_ENUM_INT32 {
     SASTAOTP_SETTLED_CANCELLED = 2,
     /** Not cancelled, because a code arrived first. The order is still open: complete it. */
     SASTAOTP_SETTLED_CODE_ARRIVED = 3,
-    /** The order had already ended. */
+    /**
+     * The order had already ended: it was completed, cancelled or expired before.
+     * sastaotp_activation_ending of its activation returns which, if it is known.
+     */
     SASTAOTP_SETTLED_ALREADY_OVER = 4,
     /** Not a value: it makes the type 32 bits wide in C99. */
     SASTAOTP_SETTLED_MAX_ENUM = INT32_MAX
@@ -1932,8 +1946,8 @@ const sastaotp_activation *sastaotp_lease_activation(const sastaotp_lease *lease
  * Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
  * sastaotp_client_unclaimed lists the number once the lease is freed. Free it afterwards.
  *
- * A token that was triggered before does not prevent it: then the order is settled as
- * sastaotp_lease_free does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
+ * A triggered token does not prevent it: the call then settles the order as sastaotp_lease_free
+ * does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
  *
  * Fails as sastaotp_activation_settle does, and with SASTAOTP_ERROR_CONFIG if the lease has
  * already ended. One thread at a time. Since 0.1.0.
@@ -1974,30 +1988,31 @@ struct sastaotp_completion;
  * waits in one thread, or calls that block no event loop. Any number of threads may use it at
  * once.
  *
- * Submit an operation with a pointer of your own. When sastaotp_queue_fd is readable, take the
- * completions: each returns the pointer and a typed result. Between two polls a wait occupies no
- * worker.
+ * Submit an operation with a pointer to your own data. When sastaotp_queue_fd is readable, take
+ * the completions: each returns the pointer and a typed result. Between two polls a wait occupies
+ * no worker.
  *
  * The queue holds each number that it bought until its order is settled, so its operations need
  * only the id: sastaotp_activation_id of sastaotp_completion_activation. When the queue is freed,
- * sastaotp_client_unclaimed lists the numbers that are open.
+ * sastaotp_client_unclaimed lists the numbers whose orders are open.
  */
 typedef struct sastaotp_queue sastaotp_queue;
 
 /**
  * Creates a queue on a client. Starts no thread yet.
  *
- * `workers` is the largest number of workers for purchases, and as many for the other operations,
- * so that slow purchases delay no poll: 1 to 512, or 0 for 64. Each worker makes one request at a
+ * `workers` is the maximum number of workers for purchases, and also for the other operations, so
+ * that slow purchases delay no poll: 1 to 512, or 0 for 64. Each worker makes one request at a
  * time. If there are too few, the interval between the polls of one wait grows to the number of
- * waits times the duration of a reply, divided by the workers. A purchase that waits for a worker
- * loses none of its time, unless the settings of the client state a timeout: then its ticket
- * completes within the timeout, and a purchase whose reply would be too late is not sent.
+ * waits times the duration of a reply, divided by the workers. The time that a purchase waits for
+ * a worker does not count towards its timeout, unless the settings of the client state a timeout:
+ * then its ticket completes within the timeout, and a purchase whose reply would be too late is
+ * not sent.
  *
  * The client may be freed before the queue. A cancellation token of the client does not affect the
- * queue: cancel its tickets instead. Fails
- * with SASTAOTP_ERROR_CONFIG if `workers` is out of range, and with SASTAOTP_ERROR_CONNECTION if
- * the process has no file descriptor left. Since 0.1.0.
+ * queue: cancel its tickets instead. Fails with SASTAOTP_ERROR_CONFIG if `workers` is out of
+ * range, and with SASTAOTP_ERROR_CONNECTION if the process has no file descriptor left. Since
+ * 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
@@ -2006,15 +2021,17 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
                                    sastaotp_error **error);
 
 /**
- * Starts an operation in JSON, for the operations without a function of their own and for other
+ * Starts an operation in JSON, for the operations that have no submit function and for other
  * languages. Returns immediately.
  *
  * This and the other submits return `user` with the completion, by sastaotp_completion_user. They
  * write the ticket to `*ticket`, for sastaotp_queue_cancel and sastaotp_queue_join, unless
- * `ticket` is NULL. The completion may be taken by another thread before the submit returns.
+ * `ticket` is NULL. The ticket is written before the operation starts; another thread may take its
+ * completion before the submit returns.
  *
- * Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if the operation is not valid.
- * If the operation itself fails, its completion contains the error.
+ * Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if an argument cannot be read.
+ * If the operation itself fails, its completion contains the error, even if a request has no
+ * country or no price.
  *
  * An operation is a JSON object with a name, `op`, and arguments, such as
  * {"op":"get_number","service":"tg","country":"22","max_price":"80"} or
@@ -2138,7 +2155,7 @@ sastaotp_status sastaotp_queue_submit_reconcile(const sastaotp_queue *queue,
                                                 sastaotp_error **error);
 
 /**
- * Cancels a ticket immediately: its completion is SASTAOTP_ERROR_CANCELLED. Returns whether the
+ * Cancels a ticket immediately: its completion has SASTAOTP_ERROR_CANCELLED. Returns whether the
  * ticket was open. Returns false if `queue` is NULL or belongs to the parent process.
  *
  * Cancelling a wait does not change the order. A purchase that was already sent continues until
@@ -2154,8 +2171,8 @@ bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
  * at most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned
  * once. After sastaotp_queue_close it does not wait: take until `*count` is 0.
  *
- * A cancellation token does not end the wait. To wake the thread for another reason as well, wait
- * for sastaotp_queue_fd and that reason together.
+ * A cancellation token does not end the wait. To wait for other events too, poll sastaotp_queue_fd
+ * together with them.
  *
  * The caller owns each completion: free it with sastaotp_completion_free. Since 0.1.0.
  */
@@ -2193,16 +2210,16 @@ intptr_t sastaotp_queue_fd(const sastaotp_queue *queue);
 
 /**
  * Returns the number of open tickets: submitted and not finished. If it is 0, there may still be
- * completions to take: to take all, count them. Since 0.1.0.
+ * completions to take. To know when all are taken, count submits and completions. Since 0.1.0.
  */
 size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
 
 /**
- * Ends the use of a queue: cancels its operations except the purchases that were sent, and waits
- * at most `timeout_ms` milliseconds for their replies. Each ticket completes, and its completion
- * can still be taken: take them to have each `user` back. Then returns the list of
- * sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
- * every entry: without a journal, no other record of it exists after the process has ended.
+ * Closes a queue: cancels its operations except the purchases that were sent, and waits at most
+ * `timeout_ms` milliseconds for their replies. Each ticket completes, and its completion can still
+ * be taken: take them to get each `user` back. Then returns the list of sastaotp_client_finish,
+ * which includes the purchases whose completion was not taken. Report every entry: without a
+ * journal, no other record of it exists after the process has ended.
  *
  * Within the same time, joins the threads that the queue and its purchases started. 10,000 is a
  * good value for `timeout_ms`. Free the queue afterwards, and `*list` with
@@ -2215,10 +2232,10 @@ sastaotp_status sastaotp_queue_close(const sastaotp_queue *queue,
                                      sastaotp_error **error);
 
 /**
- * Frees a queue and ends its operations without waiting for them: without completions, so the
- * `user` of an operation is not returned. Waits and reads end within a second; the orders do not
- * change. A purchase that was sent continues until its reply, and sastaotp_client_unclaimed lists
- * it. It also lists a purchase that is finished but was not taken. Before the program ends, call
+ * Frees a queue and ends its operations without waiting for them. They have no completions, so
+ * their `user` is not returned. Waits and reads end within a second; the orders do not change. A
+ * purchase that was sent continues until its reply, and sastaotp_client_unclaimed lists it. It
+ * also lists a purchase that is finished but was not taken. Before the program ends, call
  * sastaotp_queue_close first. Since 0.1.0.
  */
 void sastaotp_queue_free(sastaotp_queue *queue);
@@ -2246,26 +2263,27 @@ const sastaotp_error *sastaotp_completion_error(const sastaotp_completion *compl
 
 /**
  * Returns the number that get_number, lease, buy or reget_number bought. Returns NULL if the
- * operation failed, or is another one. The activation belongs to the completion; to keep a number,
- * claim it by its id with sastaotp_client_activation, or go on with operations of the queue. Since
- * 0.1.0.
+ * operation failed or is of another kind. The activation belongs to the completion; to keep a
+ * number, claim it by its id with sastaotp_client_activation, or submit further operations on it
+ * to the queue. Until the completion is freed, it holds the number: sastaotp_client_unclaimed does
+ * not list it. Since 0.1.0.
  */
 const sastaotp_activation *sastaotp_completion_activation(const sastaotp_completion *completion);
 
 /**
- * Returns the message for which wait_for_code waited. Returns NULL if the operation failed, or is
- * another one. The message belongs to the completion. Since 0.1.0.
+ * Returns the message that wait_for_code received. Returns NULL if the operation failed or is of
+ * another kind. The message belongs to the completion. Since 0.1.0.
  */
 const sastaotp_sms *sastaotp_completion_sms(const sastaotp_completion *completion);
 
 /**
- * Returns the result of complete, cancel or settle. Returns NULL if the operation failed, or is
- * another one. The settlement belongs to the completion. Since 0.1.0.
+ * Returns the result of complete, cancel or settle. Returns NULL if the operation failed or is of
+ * another kind. The settlement belongs to the completion. Since 0.1.0.
  */
 const sastaotp_settlement *sastaotp_completion_settlement(const sastaotp_completion *completion);
 
 /**
- * Returns the result of reconcile. Returns NULL if the operation failed, or is another one. The
+ * Returns the result of reconcile. Returns NULL if the operation failed or is of another kind. The
  * reconciliation belongs to the completion. Since 0.1.0.
  */
 const sastaotp_reconciliation *sastaotp_completion_reconciliation(
@@ -2393,7 +2411,7 @@ const sastaotp_error *sastaotp_settled_leases_error(const sastaotp_settled_lease
 
 /**
  * Returns the leases as a JSON object with the member `leases`. Each of its entries has unclaimed,
- * settlement and error; the one of the last two that does not apply is null. Since 0.1.0.
+ * settlement and error; one of the last two is null. Since 0.1.0.
  */
 const char *sastaotp_settled_leases_json(const sastaotp_settled_leases *leases);
 

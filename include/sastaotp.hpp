@@ -31,22 +31,28 @@
  *    from it, if money may have been charged. A noexcept function cannot fail. A function of this
  *    header that runs out of memory throws std::bad_alloc.
  * 2. Objects own their C object. They move and do not copy. A moved-from object can be assigned to
- *    and destroyed; its getters return empty values, and its calls throw status::config.
+ *    and destroyed; its getters return empty values, and its calls throw status::config. The
+ *    builders (config, number_request, wait_options) own only texts and numbers, and copy.
  * 3. A "..._view", an element of a list and a std::string_view are borrowed: valid while the object
  *    they came from lives. Keep that object in a variable; `auto country =
- * client.get_countries()[0];` dangles. An sms, which wait_for_code returns, is not a view: its
- * texts are std::string copies.
+ *    client.get_countries()[0];` dangles. An sms, which wait_for_code returns, is not a view: its
+ *    texts are std::string copies.
  * 4. A text argument is copied and need not end with NUL. If it contains a NUL, the call throws
- *    status::config.
+ *    status::config. A text of the service, error_view::raw and sms_view::text, has its exact
+ *    length and may contain a NUL.
  * 5. A duration argument is a std::chrono duration of any unit, truncated to milliseconds: a
  *    negative one counts as zero, one of more than 49 days as 49 days. A returned duration is
  *    std::chrono::milliseconds. Money is an amount. A value that may be absent is a std::optional.
  * 6. An enumeration may have a value that is not named here, if the library is newer than the
- *    header: write a `default` case.
- * 7. The end of a program: call client::finish or queue::close, and print each entry. Destructors
+ *    header: write a `default` case. For an unknown status, branch on its status_class.
+ * 7. A function whose result must not be lost is [[nodiscard]]: a purchase, a code, a settlement, a
+ *    list of unsettled purchases.
+ * 8. The end of a program: call client::finish or queue::close, and print each entry. Destructors
  *    do not wait for purchases in flight. "Purchases" in sastaotp.h explains why.
- * 8. A constructor that takes a C pointer takes the ownership, or borrows the object if the class
- *    is a view. c_object() returns the pointer and keeps the ownership.
+ * 9. A constructor that takes a C pointer takes ownership, or borrows the object if the class is a
+ *    view. c_object() returns the pointer and keeps ownership.
+ * 10. With C++20, client::with accepts a std::stop_token, and coroutine_queue makes the operations
+ *    of a queue awaitable. Translation units of C++17 and of C++20 can be linked together.
  */
 
 #ifndef SASTAOTP_HPP
@@ -56,10 +62,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <iosfwd>
 #include <iterator>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -67,6 +76,17 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#if __has_include(<version>)
+#include <version>
+#endif
+#if defined(__cpp_lib_jthread)
+#include <stop_token>
+#endif
+#if defined(__cpp_impl_coroutine) && defined(__cpp_lib_coroutine)
+#include <coroutine>
+#include <unordered_map>
+#endif
 
 #include "sastaotp.h"
 
@@ -76,42 +96,54 @@ namespace sastaotp {
 /// std::chrono::system_clock::time_point.
 using time_point = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
 
-/// The outcome of a call: ok, or the kind of failure.
+/// The outcome of a call: ok, or the kind of failure. class_of returns its class.
 enum class status : std::int32_t {
     ok = SASTAOTP_OK,
-    config = SASTAOTP_CONFIG,
-    budget = SASTAOTP_BUDGET,
-    authentication = SASTAOTP_AUTHENTICATION,
-    insufficient_balance = SASTAOTP_INSUFFICIENT_BALANCE,
-    no_numbers = SASTAOTP_NO_NUMBERS,
-    price_too_high = SASTAOTP_PRICE_TOO_HIGH,
-    service_unavailable = SASTAOTP_SERVICE_UNAVAILABLE,
-    not_found = SASTAOTP_NOT_FOUND,
-    already_finished = SASTAOTP_ALREADY_FINISHED,
-    too_early = SASTAOTP_TOO_EARLY,
-    rejected = SASTAOTP_REJECTED,
-    server = SASTAOTP_SERVER,
-    rate_limited = SASTAOTP_RATE_LIMITED,
-    blocked = SASTAOTP_BLOCKED,
-    protocol = SASTAOTP_PROTOCOL,
-    connection = SASTAOTP_CONNECTION,
-    tls = SASTAOTP_TLS,
-    timeout = SASTAOTP_TIMEOUT,
-    cancelled = SASTAOTP_CANCELLED,
-    wait_timeout = SASTAOTP_WAIT_TIMEOUT,
-    expired = SASTAOTP_EXPIRED,
-    activation_cancelled = SASTAOTP_ACTIVATION_CANCELLED,
-    internal = SASTAOTP_INTERNAL,
-    already_sent = SASTAOTP_ALREADY_SENT,
-    journal = SASTAOTP_JOURNAL,
+    config = SASTAOTP_ERROR_CONFIG,
+    budget = SASTAOTP_ERROR_BUDGET,
+    already_sent = SASTAOTP_ERROR_ALREADY_SENT,
+    journal = SASTAOTP_ERROR_JOURNAL,
+    cancelled = SASTAOTP_ERROR_CANCELLED,
+    authentication = SASTAOTP_ERROR_AUTHENTICATION,
+    insufficient_balance = SASTAOTP_ERROR_INSUFFICIENT_BALANCE,
+    no_numbers = SASTAOTP_ERROR_NO_NUMBERS,
+    price_too_high = SASTAOTP_ERROR_PRICE_TOO_HIGH,
+    service_unavailable = SASTAOTP_ERROR_SERVICE_UNAVAILABLE,
+    not_found = SASTAOTP_ERROR_NOT_FOUND,
+    already_finished = SASTAOTP_ERROR_ALREADY_FINISHED,
+    too_early = SASTAOTP_ERROR_TOO_EARLY,
+    rejected = SASTAOTP_ERROR_REJECTED,
+    rate_limited = SASTAOTP_ERROR_RATE_LIMITED,
+    blocked = SASTAOTP_ERROR_BLOCKED,
+    server = SASTAOTP_ERROR_SERVER,
+    protocol = SASTAOTP_ERROR_PROTOCOL,
+    connection = SASTAOTP_ERROR_CONNECTION,
+    tls = SASTAOTP_ERROR_TLS,
+    timeout = SASTAOTP_ERROR_TIMEOUT,
+    wait_timeout = SASTAOTP_ERROR_WAIT_TIMEOUT,
+    expired = SASTAOTP_ERROR_EXPIRED,
+    activation_cancelled = SASTAOTP_ERROR_ACTIVATION_CANCELLED,
+    internal = SASTAOTP_ERROR_INTERNAL,
+};
+
+/// The class of a status: an argument, a setting or a limit of the caller, a refusal of the
+/// service, no usable reply, no code, or a defect of the library. A newer library may return a
+/// status that this header does not name; its class is still one of these.
+enum class status_class : std::int32_t {
+    ok = SASTAOTP_CLASS_OK,
+    caller = SASTAOTP_CLASS_CALLER,
+    refused = SASTAOTP_CLASS_REFUSED,
+    transport = SASTAOTP_CLASS_TRANSPORT,
+    no_code = SASTAOTP_CLASS_NO_CODE,
+    internal = SASTAOTP_CLASS_INTERNAL,
 };
 
 /// The effect of a failed call on the wallet. If it is `unknown`, do not repeat the purchase:
 /// reconcile its intent.
 enum class charge : std::int32_t {
-    not_charged = SASTAOTP_NOT_CHARGED,
     unknown = SASTAOTP_CHARGE_UNKNOWN,
-    charged = SASTAOTP_CHARGED,
+    none = SASTAOTP_CHARGE_NONE,
+    made = SASTAOTP_CHARGE_MADE,
 };
 
 /// Whether the same call may succeed later: not unless something else changes, after a pause, or
@@ -122,8 +154,9 @@ enum class retry : std::int32_t {
     after_reconcile = SASTAOTP_RETRY_AFTER_RECONCILE,
 };
 
-/// A step of a request.
+/// A step of a request. It is never `unknown` in an error that was thrown.
 enum class phase : std::int32_t {
+    unknown = SASTAOTP_PHASE_UNKNOWN,
     prepare = SASTAOTP_PHASE_PREPARE,
     resolve = SASTAOTP_PHASE_RESOLVE,
     connect = SASTAOTP_PHASE_CONNECT,
@@ -132,6 +165,16 @@ enum class phase : std::int32_t {
     receive = SASTAOTP_PHASE_RECEIVE,
     decode = SASTAOTP_PHASE_DECODE,
     service = SASTAOTP_PHASE_SERVICE,
+};
+
+/// The level of a log message, and the most detailed level that a logger receives.
+enum class log_level : std::int32_t {
+    off = SASTAOTP_LOG_OFF,
+    error = SASTAOTP_LOG_ERROR,
+    warn = SASTAOTP_LOG_WARN,
+    info = SASTAOTP_LOG_INFO,
+    debug = SASTAOTP_LOG_DEBUG,
+    trace = SASTAOTP_LOG_TRACE,
 };
 
 /// The part of a request that carries the API key: the header X-API-Key, the header Authorization,
@@ -149,15 +192,6 @@ enum class durability : std::int32_t {
     process = SASTAOTP_DURABILITY_PROCESS,
 };
 
-/// The change that client::set_status requests: the values of the service's action setStatus.
-enum class set_status : std::int32_t {
-    cancel = SASTAOTP_SET_CANCEL,
-    cancel_legacy = SASTAOTP_SET_CANCEL_LEGACY,
-    sms_sent = SASTAOTP_SET_SMS_SENT,
-    next_code = SASTAOTP_SET_NEXT_CODE,
-    complete = SASTAOTP_SET_COMPLETE,
-};
-
 /// The kinds of activation_status.
 enum class status_kind : std::int32_t {
     waiting = SASTAOTP_ACTIVATION_STATUS_WAITING,
@@ -167,18 +201,7 @@ enum class status_kind : std::int32_t {
     other = SASTAOTP_ACTIVATION_STATUS_OTHER,
 };
 
-/// The kinds of status_change.
-enum class change_kind : std::int32_t {
-    cancelled = SASTAOTP_STATUS_CHANGE_CANCELLED,
-    already_cancelled = SASTAOTP_STATUS_CHANGE_ALREADY_CANCELLED,
-    ready = SASTAOTP_STATUS_CHANGE_READY,
-    waiting_for_next = SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT,
-    completed = SASTAOTP_STATUS_CHANGE_COMPLETED,
-    accepted = SASTAOTP_STATUS_CHANGE_ACCEPTED,
-    other = SASTAOTP_STATUS_CHANGE_OTHER,
-};
-
-/// The reaction of a settle if the service does not allow cancelling the order yet: throw
+/// How a settle reacts if the service does not allow cancelling the order yet: throw
 /// status::too_early, or wait until cancelling is allowed and complete the order if a code arrives
 /// meanwhile.
 enum class on_too_early : std::int32_t {
@@ -195,8 +218,9 @@ enum class ending : std::int32_t {
 };
 
 /// The state of an order after it was settled. If it is `code_arrived`, the order is still open:
-/// complete it.
-enum class settlement_state : std::int32_t {
+/// complete it. A settlement that was moved from is `unknown`.
+enum class settled : std::int32_t {
+    unknown = SASTAOTP_SETTLED_UNKNOWN,
     completed = SASTAOTP_SETTLED_COMPLETED,
     cancelled = SASTAOTP_SETTLED_CANCELLED,
     code_arrived = SASTAOTP_SETTLED_CODE_ARRIVED,
@@ -205,11 +229,50 @@ enum class settlement_state : std::int32_t {
 
 /// The outcome of an unclaimed purchase. If it is `bought`, claim the activation; if it is
 /// `unknown`, reconcile the intent.
-enum class unclaimed_outcome : std::int32_t {
-    pending = SASTAOTP_UNCLAIMED_PENDING,
-    bought = SASTAOTP_UNCLAIMED_BOUGHT,
-    unknown = SASTAOTP_UNCLAIMED_UNKNOWN,
+enum class outcome : std::int32_t {
+    pending = SASTAOTP_OUTCOME_PENDING,
+    bought = SASTAOTP_OUTCOME_BOUGHT,
+    unknown = SASTAOTP_OUTCOME_UNKNOWN,
 };
+
+namespace detail {
+
+/// The C enumeration of an enumeration of this header: a row for each.
+template <class Enum>
+struct c_enum;
+template <> struct c_enum<status> { using type = sastaotp_status; };
+template <> struct c_enum<status_class> { using type = sastaotp_status_class; };
+template <> struct c_enum<charge> { using type = sastaotp_charge; };
+template <> struct c_enum<retry> { using type = sastaotp_retry; };
+template <> struct c_enum<phase> { using type = sastaotp_phase; };
+template <> struct c_enum<log_level> { using type = sastaotp_log_level; };
+template <> struct c_enum<api_key_location> { using type = sastaotp_api_key_location; };
+template <> struct c_enum<durability> { using type = sastaotp_durability; };
+template <> struct c_enum<status_kind> { using type = sastaotp_status_kind; };
+template <> struct c_enum<on_too_early> { using type = sastaotp_on_too_early; };
+template <> struct c_enum<ending> { using type = sastaotp_ending; };
+template <> struct c_enum<settled> { using type = sastaotp_settled; };
+template <> struct c_enum<outcome> { using type = sastaotp_outcome; };
+
+/// Converts an enumerator to C.
+template <class Enum>
+constexpr typename c_enum<Enum>::type to_c(Enum value) noexcept {
+    return static_cast<typename c_enum<Enum>::type>(value);
+}
+
+/// Converts an enumerator of C, whose type must be that of `Enum`.
+template <class Enum>
+constexpr Enum from_c(typename c_enum<Enum>::type value) noexcept {
+    return static_cast<Enum>(value);
+}
+
+}  // namespace detail
+
+/// Returns the class of a status, also of one that this header does not name.
+constexpr status_class class_of(status value) noexcept {
+    // As SASTAOTP_STATUS_CLASS, but without its casts of C.
+    return static_cast<status_class>(static_cast<std::int32_t>(value) / 100);
+}
 
 /// An amount of Indian rupees, exact to a millionth.
 class amount {
@@ -232,7 +295,7 @@ public:
     /// Parses rupees with at most six decimals after a point, such as "18.50". An exponent is
     /// accepted: "1e3" is 1,000 rupees. The conversion is exact. Throws status::config if the text
     /// is not such an amount.
-    static amount parse(std::string_view rupees);
+    [[nodiscard]] static amount parse(std::string_view rupees);
 
     // Without these, 18.50 would silently become 18.
     template <class Float, class = std::enable_if_t<std::is_floating_point_v<Float>>>
@@ -336,7 +399,7 @@ public:
     // Only the view is const; the object was passed as non-const.
     ~owned() { Free(const_cast<T *>(this->object_)); }
 
-    /// Returns the C object and gives the caller the ownership: free it with its "_free".
+    /// Returns the C object and passes ownership to the caller: free it with its "_free" function.
     T *release() noexcept { return const_cast<T *>(std::exchange(this->object_, nullptr)); }
 };
 
@@ -439,6 +502,23 @@ inline std::optional<std::string_view> optional_text(const char *text) noexcept 
     return text ? std::optional<std::string_view>(text) : std::nullopt;
 }
 
+/// Borrows a text of the service with its exact length; absent if it is NULL.
+template <class T>
+std::optional<std::string_view> optional_text(const char *(*getter)(const T *, std::size_t *),
+                                              const T *object) noexcept {
+    std::size_t length = 0;
+    const char *text = getter(object, &length);
+    return text ? std::optional<std::string_view>(std::in_place, text, length) : std::nullopt;
+}
+
+/// Borrows the texts that a C getter returns for the indices from 0 until it returns NULL.
+template <class Function, class... Arguments>
+std::vector<std::string_view> texts(Function getter, Arguments... arguments) {
+    std::vector<std::string_view> found;
+    while (const char *text = getter(arguments..., found.size())) found.emplace_back(text);
+    return found;
+}
+
 /// Borrows a part of an object; absent if it is NULL.
 template <class View, class T>
 std::optional<View> optional_view(T *object) noexcept {
@@ -456,14 +536,14 @@ Value convert(Raw raw) noexcept {
         return Value(raw);
 }
 
-/// Reads a value that a C getter writes to a place, of an object or of one of its rows.
+/// Reads the output parameter of a C getter, of an object or of one of its rows.
 template <class Value, class T, class Raw>
 std::optional<Value> optional_value(bool (*getter)(const T *, Raw *), const T *object) noexcept {
     Raw raw{};
     return getter(object, &raw) ? std::optional<Value>(convert<Value>(raw)) : std::nullopt;
 }
 
-/// Reads a value that a C getter writes to a place, of an object or of one of its rows.
+/// Reads the output parameter of a C getter, of an object or of one of its rows.
 template <class Value, class T, class Raw>
 std::optional<Value> optional_value(bool (*getter)(const T *, std::size_t, Raw *), const T *object,
                                     std::size_t index) noexcept {
@@ -482,6 +562,8 @@ public:
         : millis_(to_millis(std::chrono::duration<double, std::milli>(time).count())) {}
 
     constexpr std::uint32_t millis() const noexcept { return millis_; }
+    /// Returns at least 1: for a C parameter whose 0 means the default.
+    constexpr std::uint32_t positive_millis() const noexcept { return millis_ ? millis_ : 1; }
 
 private:
     static constexpr std::uint32_t to_millis(double count) noexcept {
@@ -502,10 +584,10 @@ inline std::string_view version() noexcept { return sastaotp_version(); }
 /// by hand compares it with SASTAOTP_ABI_VERSION.
 inline std::uint32_t abi_version() noexcept { return sastaotp_abi_version(); }
 
-/// Returns the name of a status, such as "SASTAOTP_NO_NUMBERS". Empty if the library does not
+/// Returns the name of a status, such as "SASTAOTP_ERROR_NO_NUMBERS". Empty if the library does not
 /// define the status.
 inline std::string_view name(status value) noexcept {
-    return detail::text_or_empty(sastaotp_status_name(static_cast<sastaotp_status>(value)));
+    return detail::text_or_empty(sastaotp_status_name(detail::to_c(value)));
 }
 
 /// A purchase that is about to be made: enough data to find it in the order history if its reply is
@@ -523,33 +605,18 @@ public:
         return detail::optional_text(sastaotp_intent_service(object_));
     }
     /// Returns the code of the country. Absent if the request names none: it accepts any country,
-    /// or operator_code() pins the country.
+    /// or operator_() pins the country.
     std::optional<std::string_view> country() const noexcept {
         return detail::optional_text(sastaotp_intent_country(object_));
     }
-    /// Returns the parameter `operator`, which is a keyword of C++. It pins the country. Absent if
-    /// the request has none.
-    std::optional<std::string_view> operator_code() const noexcept {
+    /// Returns the parameter `operator`. It pins the country. Absent if the request has none.
+    std::optional<std::string_view> operator_() const noexcept {
         return detail::optional_text(sastaotp_intent_operator(object_));
-    }
-    /// Returns the id of the activation whose number the purchase buys again. Absent for other
-    /// purchases.
-    std::optional<std::string_view> reget_of() const noexcept {
-        return detail::optional_text(sastaotp_intent_reget_of(object_));
     }
     /// Returns the maximum price. Absent if the request accepts any price, or the maximum is
     /// unknown.
     std::optional<amount> max_price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_intent_max_price, object_);
-    }
-    /// Returns the highest order id before the purchase: the order of the purchase has a higher id.
-    /// Absent if no order id was known.
-    std::optional<std::uint64_t> watermark() const noexcept {
-        return detail::optional_value<std::uint64_t>(sastaotp_intent_watermark, object_);
-    }
-    /// Returns when the intent was created.
-    time_point started_at() const noexcept {
-        return detail::convert<time_point>(sastaotp_intent_started_at_ms(object_));
+        return detail::optional_value<amount>(sastaotp_intent_max_price_micros, object_);
     }
 };
 
@@ -559,10 +626,12 @@ public:
     using view::view;
 
     /// Returns the kind of failure: the same status that the failed function returned.
-    sastaotp::status kind() const noexcept {
-        // Without an object, this header itself rejected an argument.
-        return object_ ? sastaotp::status(sastaotp_error_kind(object_)) : sastaotp::status::config;
+    sastaotp::status status() const noexcept {
+        return object_ ? detail::from_c<sastaotp::status>(sastaotp_error_status(object_))
+                       : rejected_by_header;
     }
+    /// Returns the class of status().
+    sastaotp::status_class status_class() const noexcept { return class_of(status()); }
     /// Returns the failure as one sentence: the operation, the reason, and the next step. For
     /// example "buying tg in 22: the service answered NO_BALANCE: add funds, then try again".
     std::string_view message() const noexcept {
@@ -585,22 +654,25 @@ public:
     }
     /// Returns the step in which the call failed.
     sastaotp::phase phase() const noexcept {
-        return sastaotp::phase(sastaotp_error_phase(object_));
+        return object_ ? detail::from_c<sastaotp::phase>(sastaotp_error_phase(object_))
+                       : sastaotp::phase::prepare;
     }
     /// Returns the effect of the call on the wallet. Check it first after a failed purchase. It is
-    /// charge::not_charged for calls that cost nothing.
+    /// charge::none for calls that cost nothing.
     sastaotp::charge charge() const noexcept {
-        return sastaotp::charge(sastaotp_error_charge(object_));
+        return object_ ? detail::from_c<sastaotp::charge>(sastaotp_error_charge(object_))
+                       : sastaotp::charge::none;
     }
     /// Returns whether the same call may succeed later.
     sastaotp::retry retry() const noexcept {
-        return sastaotp::retry(sastaotp_error_retry(object_));
+        return detail::from_c<sastaotp::retry>(sastaotp_error_retry(object_, nullptr));
     }
     /// Returns how long to wait before the same call may succeed. Absent if retry() is not
     /// retry::after.
     std::optional<std::chrono::milliseconds> retry_after() const noexcept {
-        return detail::optional_value<std::chrono::milliseconds>(sastaotp_error_retry_after_ms,
-                                                                 object_);
+        std::uint32_t millis = 0;
+        if (sastaotp_error_retry(object_, &millis) != SASTAOTP_RETRY_AFTER) return std::nullopt;
+        return std::chrono::milliseconds(millis);
     }
     /// Returns the name of the fault, such as "reply_lost"; docs/faults.md lists the names. Absent
     /// if the failure is not one of these faults.
@@ -610,7 +682,7 @@ public:
     /// Returns the first 4,096 characters of the reply, verbatim, if the reply is the reason for
     /// the failure.
     std::optional<std::string_view> raw() const noexcept {
-        return detail::optional_text(sastaotp_error_raw(object_));
+        return detail::optional_text(sastaotp_error_raw, object_);
     }
     /// Returns the intent of the purchase that failed, for client::reconcile. Absent if the call
     /// was not a purchase, or its request was invalid.
@@ -622,7 +694,17 @@ public:
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_error_json(object_));
     }
+
+private:
+    // The status without a C object: this header rejected an argument, and nothing was sent.
+    static constexpr auto rejected_by_header = sastaotp::status::config;
 };
+
+#if defined(__clang__)
+// A header-only class has no translation unit of its own for its vtable.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wweak-vtables"
+#endif
 
 /// A failed call as an exception; what() is the message. Copies share one C object and cannot fail,
 /// so a copy can be stored, or carried to another thread in a std::exception_ptr. Borrowed texts
@@ -658,11 +740,15 @@ public:
     using error::error;
 };
 
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
+
 namespace detail {
 
 /// Throws an error: outcome_unknown if the charge is unknown.
 [[noreturn]] inline void fail(std::shared_ptr<const sastaotp_error> object) {
-    if (sastaotp_error_charge(object.get()) == SASTAOTP_CHARGE_UNKNOWN)
+    if (error_view(object.get()).charge() == charge::unknown)
         throw outcome_unknown(std::move(object));
     throw error(std::move(object));
 }
@@ -672,14 +758,15 @@ namespace detail {
     fail(std::shared_ptr<const sastaotp_error>(object, sastaotp_error_free));
 }
 
-/// Calls a function that may fail, and adds the place for its error.
+/// Calls a function that may fail, and adds the output parameter for its error.
 template <class Function, class... Arguments>
 void call(Function function, Arguments... arguments) {
     sastaotp_error *object = nullptr;
     if (function(arguments..., &object) != SASTAOTP_OK) fail(object);
 }
 
-/// Calls a function that creates an object, and adds the places for the object and the error.
+/// Calls a function that creates an object, and adds the output parameters for the object and the
+/// error.
 template <class Owner, class Function, class... Arguments>
 Owner create(Function function, Arguments... arguments) {
     typename Owner::c_type *object = nullptr;
@@ -708,6 +795,11 @@ private:
     std::optional<std::string> text_;
 };
 
+/// Borrows an optional text for C; NULL if it is absent.
+inline const char *text_or_null(const std::optional<std::string> &text) noexcept {
+    return text ? text->c_str() : nullptr;
+}
+
 }  // namespace detail
 
 inline amount amount::parse(std::string_view rupees) {
@@ -727,7 +819,7 @@ public:
     /// Reads a saved intent: the text that intent_view::json returned.
     ///
     /// Throws status::config if the text is not an intent.
-    static intent from_json(std::string_view json) {
+    [[nodiscard]] static intent from_json(std::string_view json) {
         return detail::create<intent>(sastaotp_intent_from_json,
                                       detail::c_string("json", json).c_str());
     }
@@ -744,68 +836,118 @@ public:
     cancel_token() noexcept : owned(sastaotp_cancel_token_new()) {}
 
     /// Triggers the token: every call that uses it throws status::cancelled within 100 ms, and
-    /// every later call does too. Must not be called from a signal handler.
+    /// every later call does too. Async-signal-safe: a signal handler may call it, if the token
+    /// exists until the handler can no longer run.
     void trigger() const noexcept { sastaotp_cancel_token_trigger(object_); }
     /// Returns whether the token was triggered.
     bool is_triggered() const noexcept { return sastaotp_cancel_token_is_triggered(object_); }
 };
 
-/// The settings of a client, set in a chain: `config().api_key(key).budget(limit)`. One thread at a
-/// time. One config can create many clients.
-class config : public detail::owned<detail::view<sastaotp_config>, sastaotp_config_free> {
+/// Receives the library's log messages while it exists. It neither moves nor copies.
+///
+///     sastaotp::logger log(sastaotp::log_level::warn, [](auto level, std::string_view message) {
+///         std::cerr << "sastaotp: " << message << "\n";
+///     });
+///
+/// A thread of the library calls the function, one call at a time, and holds no lock: the function
+/// may call any function of the library, and a slow one delays no other call. If more than 4,096
+/// messages wait for it, further ones are dropped, and a message reports their number. A message
+/// never contains the API key. If the function throws, the exception is dropped, because it must
+/// not pass through C. The function must not create or destroy a logger.
+///
+/// A process has one log: a new logger replaces the previous one, which receives no more messages.
+/// The destructor returns after the waiting messages were delivered and the last call of the
+/// function has returned.
+class logger {
 public:
-    using owned::owned;
+    using function = std::function<void(log_level level, std::string_view message)>;
 
-    /// Creates settings with every default and no API key.
-    config() noexcept : owned(sastaotp_config_new()) {}
-
-    /// Creates settings from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
-    /// Throws status::config if a variable is not UTF-8. No other thread may change the environment
-    /// during the call.
-    static config from_env() { return detail::create<config>(sastaotp_config_from_env); }
-
-    /// Sets the API key: 1 to 256 visible ASCII characters. The client's constructor checks it.
-    config &api_key(std::string_view key) & {
-        return set(sastaotp_config_set_api_key, detail::c_string("api_key", key).c_str());
+    /// Starts to pass the messages of `level` and of all more serious levels to `receive`. Throws
+    /// status::config if the level is invalid or the program has another logger of the Rust crate
+    /// `log`, and status::connection if no thread can be started.
+    explicit logger(log_level level, function receive) : receive_(std::move(receive)) {
+        const std::lock_guard<std::mutex> guard(mutex_);
+        detail::call(sastaotp_log_set, detail::to_c(level), &logger::pass,
+                     static_cast<void *>(this));
+        current_ = this;
     }
+    logger(const logger &) = delete;
+    logger &operator=(const logger &) = delete;
+    ~logger() {
+        const std::lock_guard<std::mutex> guard(mutex_);
+        if (current_ != this) return;
+        current_ = nullptr;
+        (void)sastaotp_log_set(SASTAOTP_LOG_OFF, nullptr, nullptr, nullptr);
+    }
+
+private:
+    static void pass(void *self, sastaotp_log_level level, const char *message) noexcept {
+        const auto &receive = static_cast<const logger *>(self)->receive_;
+        try {
+            receive(detail::from_c<log_level>(level), message);
+        } catch (...) {
+        }
+    }
+
+    // Orders the changes of the log. `current_` is the logger that receives its messages.
+    inline static std::mutex mutex_;
+    inline static const logger *current_ = nullptr;
+
+    const function receive_;
+};
+
+/// The settings of a client, set in a chain: `config().api_key(key).budget(limit)`. One thread at a
+/// time. One config can create many clients. The client's constructor checks the settings.
+///
+/// With the environment, the chain starts with an empty config:
+/// `client(config().from_env().budget(limit))`.
+class config {
+public:
+    /// Reads the API key, the base URL and the journal from SASTAOTP_API_KEY, SASTAOTP_BASE_URL and
+    /// SASTAOTP_JOURNAL when a client is created, unless they are set here. By default the
+    /// environment is not read. No other thread may change it during the client's constructor.
+    config &from_env() & {
+        from_env_ = true;
+        return *this;
+    }
+    config from_env() && { return std::move(from_env()); }
+
+    /// Sets the API key: 1 to 256 visible ASCII characters.
+    config &api_key(std::string_view key) & { return set(api_key_, "api_key", key); }
     config api_key(std::string_view key) && { return std::move(api_key(key)); }
 
     /// Sets the part of a request that carries the API key. The default is
     /// api_key_location::header.
     config &api_key_location(sastaotp::api_key_location location) & {
-        return set(sastaotp_config_set_api_key_location,
-                   static_cast<sastaotp_api_key_location>(location));
+        api_key_location_ = location;
+        return *this;
     }
     config api_key_location(sastaotp::api_key_location location) && {
         return std::move(api_key_location(location));
     }
 
     /// Sets the service's URL: https, or http for this machine only. The default is the vendor's.
-    /// The client's constructor checks it.
-    config &base_url(std::string_view url) & {
-        return set(sastaotp_config_set_base_url, detail::c_string("base_url", url).c_str());
-    }
+    config &base_url(std::string_view url) & { return set(base_url_, "base_url", url); }
     config base_url(std::string_view url) && { return std::move(base_url(url)); }
 
     /// Sets the User-Agent: 1 to 256 printable ASCII characters. The default is "libsastaotp/" and
-    /// the version. The client's constructor checks it.
-    config &user_agent(std::string_view text) & {
-        return set(sastaotp_config_set_user_agent, detail::c_string("user_agent", text).c_str());
-    }
+    /// the version.
+    config &user_agent(std::string_view text) & { return set(user_agent_, "user_agent", text); }
     config user_agent(std::string_view text) && { return std::move(user_agent(text)); }
 
     /// Trusts the certificates of a PEM text in addition to the public authorities. A second call
-    /// replaces the first. The client's constructor checks them.
-    config &add_ca_pem(std::string_view pem) & {
-        return set(sastaotp_config_add_ca_pem, reinterpret_cast<const std::uint8_t *>(pem.data()),
-                   pem.size());
+    /// replaces the first.
+    config &ca_pem(std::string_view pem) & {
+        ca_pem_ = pem;
+        return *this;
     }
-    config add_ca_pem(std::string_view pem) && { return std::move(add_ca_pem(pem)); }
+    config ca_pem(std::string_view pem) && { return std::move(ca_pem(pem)); }
 
-    /// Sets the maximum number of idle connections that the client keeps: 1 or more. The default is
-    /// 64. The client's constructor checks it.
+    /// Sets the maximum number of idle connections that the client keeps. 0 means the default,
+    /// which is 64.
     config &max_connections(std::uint32_t count) & {
-        return set(sastaotp_config_set_max_connections, count);
+        max_connections_ = count;
+        return *this;
     }
     config max_connections(std::uint32_t count) && { return std::move(max_connections(count)); }
 
@@ -816,31 +958,36 @@ public:
     /// Only the purchases that this client sends count. A purchase that another client or an
     /// earlier run sent does not count, even if this client finds it. With a journal, the purchases
     /// of all clients and processes that use it count.
-    config &budget(amount total) & { return set(sastaotp_config_set_budget, total.micros()); }
+    config &budget(amount total) & {
+        budget_ = total.micros();
+        return *this;
+    }
     config budget(amount total) && { return std::move(budget(total)); }
 
-    /// Sets the maximum duration of a call, including its retries. The default is 90 seconds. A
-    /// wait, a reconcile and a settle with on_too_early::wait have their own durations.
+    /// Sets the maximum duration of a call, including its retries; zero counts as one millisecond.
+    /// The default is 90 seconds. A wait, a reconcile and a settle with on_too_early::wait have
+    /// their own durations.
     config &timeout(detail::duration time) & {
-        return set(sastaotp_config_set_timeout_ms, time.millis());
+        timeout_ms_ = time.positive_millis();
+        return *this;
     }
     config timeout(detail::duration time) && { return std::move(timeout(time)); }
 
     /// Sets how long after the end of its request the service may still book a purchase whose reply
-    /// was lost. The default is 10 minutes. Until then a search that finds no order is not
-    /// complete: see reconciliation::is_complete.
+    /// was lost; zero counts as one millisecond. The default is 10 minutes. Until then a search
+    /// that finds no order is not complete: see reconciliation_view::is_complete.
     config &late_booking(detail::duration time) & {
-        return set(sastaotp_config_set_late_booking_ms, time.millis());
+        late_booking_ms_ = time.positive_millis();
+        return *this;
     }
     config late_booking(detail::duration time) && { return std::move(late_booking(time)); }
 
-    /// Sets the maximum number of requests per minute, for all handles of a client together: 1 to
-    /// 60,000,000. By default the client sends as many as the service accepts. With or without a
-    /// limit, it slows down after an HTTP status 429.
-    ///
-    /// Throws status::config if `count` is out of range.
+    /// Sets the maximum number of requests per minute, for all handles of a client together: at
+    /// most 60,000,000. 0 means the default: as many as the service accepts. With or without a
+    /// limit, the client slows down after an HTTP status 429.
     config &max_requests_per_minute(std::uint32_t count) & {
-        return set(sastaotp_config_set_max_requests_per_minute, count);
+        max_requests_per_minute_ = count;
+        return *this;
     }
     config max_requests_per_minute(std::uint32_t count) && {
         return std::move(max_requests_per_minute(count));
@@ -851,23 +998,22 @@ public:
     ///
     /// However this process ends, the next process that opens the folder with the same API key and
     /// base URL has its purchases: client::unclaimed lists them, and their activations have the
-    /// codes that arrived. The budget is that of all these processes together, from the first
-    /// purchase in the journal on. Several processes can use a folder at once. All clients of an
-    /// API key and a base URL in a process use the same folder and durability.
+    /// codes that arrived. All these processes share one budget, which counts from the first
+    /// purchase in the journal. Several processes can use a folder at once. All clients of an API
+    /// key and a base URL in a process use the same folder and durability.
     ///
-    /// The folder contains phone numbers and codes. Those of settled orders are removed by the next
-    /// purchase or settlement after half a day. It never contains the API key. A journal does not
-    /// protect against the loss of the disk. The client's constructor opens the folder, and throws
-    /// status::journal if it cannot be used. A purchase that cannot be written throws it too: then
-    /// nothing is sent.
-    config &journal(std::string_view folder) & {
-        return set(sastaotp_config_set_journal, detail::c_string("folder", folder).c_str());
-    }
+    /// The folder contains phone numbers and codes. Half a day after an order was settled, the next
+    /// purchase or settlement removes its number and codes. The folder never contains the API key.
+    /// A journal does not protect against the loss of the disk. The client's constructor opens the
+    /// folder, and throws status::journal if it cannot be used. If a purchase cannot be written, it
+    /// throws status::journal too, and nothing is sent.
+    config &journal(std::string_view folder) & { return set(journal_, "journal", folder); }
     config journal(std::string_view folder) && { return std::move(journal(folder)); }
 
     /// Sets the failures that the journal survives. The default is durability::power.
     config &durability(sastaotp::durability survives) & {
-        return set(sastaotp_config_set_durability, static_cast<sastaotp_durability>(survives));
+        durability_ = survives;
+        return *this;
     }
     config durability(sastaotp::durability survives) && { return std::move(durability(survives)); }
 
@@ -875,19 +1021,49 @@ public:
     /// another machine may not see the locks: two machines could then settle one order. Allow it
     /// only if a single machine uses the folder.
     config &journal_on_network(bool allow) & {
-        return set(sastaotp_config_set_journal_on_network, allow);
+        journal_on_network_ = allow;
+        return *this;
     }
     config journal_on_network(bool allow) && { return std::move(journal_on_network(allow)); }
 
+    /// Returns the settings as the C struct. It borrows the texts of this object.
+    sastaotp_config c_struct() const noexcept {
+        sastaotp_config settings = SASTAOTP_CONFIG_INIT;
+        settings.api_key = detail::text_or_null(api_key_);
+        settings.base_url = detail::text_or_null(base_url_);
+        settings.user_agent = detail::text_or_null(user_agent_);
+        settings.ca_pem = detail::text_or_null(ca_pem_);
+        settings.ca_pem_length = ca_pem_ ? ca_pem_->size() : 0;
+        settings.journal = detail::text_or_null(journal_);
+        settings.budget_micros = budget_;
+        settings.max_connections = max_connections_;
+        settings.timeout_ms = timeout_ms_;
+        settings.late_booking_ms = late_booking_ms_;
+        settings.max_requests_per_minute = max_requests_per_minute_;
+        settings.api_key_location = detail::to_c(api_key_location_);
+        settings.durability = detail::to_c(durability_);
+        settings.journal_on_network = journal_on_network_;
+        settings.from_env = from_env_;
+        return settings;
+    }
+
 private:
-    template <class Function, class... Arguments>
-    config &set(Function function, Arguments... arguments) {
-        detail::call(function, object_, arguments...);
+    config &set(std::optional<std::string> &field, const char *name, std::string_view text) {
+        field = detail::c_string(name, text);
         return *this;
     }
+
+    std::optional<std::string> api_key_, base_url_, user_agent_, ca_pem_, journal_;
+    std::int64_t budget_ = SASTAOTP_NO_BUDGET;
+    std::uint32_t max_connections_ = 0, timeout_ms_ = 0, late_booking_ms_ = 0;
+    std::uint32_t max_requests_per_minute_ = 0;
+    sastaotp::api_key_location api_key_location_ = sastaotp::api_key_location::header;
+    sastaotp::durability durability_ = sastaotp::durability::power;
+    bool journal_on_network_ = false, from_env_ = false;
 };
 
-/// Any price: the argument of reget_number that states that there is no maximum.
+/// Any price: the argument of number_request::max_price and client::reget_number that states that
+/// there is no maximum.
 struct any_price_t {
     explicit any_price_t() = default;
 };
@@ -905,115 +1081,117 @@ struct made {
 };
 
 /// A number to buy, set in a chain: `number_request("tg").country("22").max_price(limit)`. State
-/// the country: call country, operator_code or any_country. State the price: call max_price or
-/// accept_any_price. If one of the two is not stated, or two statements disagree, the purchase
-/// throws status::config. One thread at a time. One request can buy many numbers.
-class number_request
-    : public detail::owned<detail::view<sastaotp_number_request>, sastaotp_number_request_free> {
+/// the country: call country, operator_ or any_country. State the price: call max_price. If the
+/// country or the price is missing, or two statements of the country contradict each other, the
+/// purchase throws status::config. One thread at a time. One request can buy many numbers.
+class number_request {
 public:
-    using owned::owned;
-
     /// Creates a request for a number of a service: a code from client::get_services, such as "tg".
     explicit number_request(std::string_view service)
-        : number_request(detail::create<number_request>(
-              sastaotp_number_request_new, detail::c_string("service", service).c_str())) {}
+        : service_(detail::c_string("service", service)) {}
 
     /// Sets the country: a code from client::get_countries, which is not a calling code. India is
     /// "22".
     number_request &country(std::string_view code) & {
-        return set(sastaotp_number_request_set_country, detail::c_string("country", code).c_str());
+        country_ = detail::c_string("country", code);
+        return *this;
     }
     number_request country(std::string_view code) && { return std::move(country(code)); }
 
     /// Lets the service choose the country.
-    number_request &any_country() & { return set(sastaotp_number_request_any_country); }
+    number_request &any_country() & {
+        any_country_ = true;
+        return *this;
+    }
     number_request any_country() && { return std::move(any_country()); }
 
-    /// Sets the maximum price.
+    /// Sets the maximum price, or accepts any price, unless the client has a budget.
     number_request &max_price(amount limit) & {
-        return set(sastaotp_number_request_set_max_price, limit.micros());
+        max_price_ = limit.micros();
+        return *this;
+    }
+    number_request &max_price(any_price_t) & {
+        max_price_ = SASTAOTP_ANY_PRICE;
+        return *this;
     }
     number_request max_price(amount limit) && { return std::move(max_price(limit)); }
-
-    /// Accepts any price. Not possible for a client with a budget.
-    number_request &accept_any_price() & { return set(sastaotp_number_request_accept_any_price); }
-    number_request accept_any_price() && { return std::move(accept_any_price()); }
+    number_request max_price(any_price_t any) && { return std::move(max_price(any)); }
 
     /// Pins the country: the parameter `operator` of the vendor's page, which is a keyword of C++.
     /// It is a country code of client::get_services, and it is sent verbatim, beside the country if
     /// both are set. For other vendors of the protocol it is the name of a mobile operator.
-    number_request &operator_code(std::string_view code) & {
-        return set(sastaotp_number_request_set_operator,
-                   detail::c_string("operator", code).c_str());
-    }
-    number_request operator_code(std::string_view code) && {
-        return std::move(operator_code(code));
-    }
-
-    /// Requests a number that can receive several codes.
-    number_request &ask_multi_sms() & { return set(sastaotp_number_request_ask_multi_sms); }
-    number_request ask_multi_sms() && { return std::move(ask_multi_sms()); }
-
-private:
-    template <class Function, class... Arguments>
-    number_request &set(Function function, Arguments... arguments) {
-        detail::call(function, object_, arguments...);
+    number_request &operator_(std::string_view code) & {
+        operator_code_ = detail::c_string("operator", code);
         return *this;
     }
+    number_request operator_(std::string_view code) && { return std::move(operator_(code)); }
+
+    /// Requests a number that can receive several codes.
+    number_request &multi_sms() & {
+        multi_sms_ = true;
+        return *this;
+    }
+    number_request multi_sms() && { return std::move(multi_sms()); }
+
+    /// Returns the request as the C struct. It borrows the texts of this object.
+    sastaotp_number_request c_struct() const noexcept {
+        sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
+        request.service = service_.c_str();
+        request.country = detail::text_or_null(country_);
+        request.operator_ = detail::text_or_null(operator_code_);
+        request.max_price_micros = max_price_;
+        request.any_country = any_country_;
+        request.multi_sms = multi_sms_;
+        return request;
+    }
+
+private:
+    std::string service_;
+    std::optional<std::string> country_, operator_code_;
+    std::int64_t max_price_ = 0;  // not stated
+    bool any_country_ = false, multi_sms_ = false;
 };
 
 /// Options for waiting for a code. One thread at a time.
-class wait_options
-    : public detail::owned<detail::view<sastaotp_wait_options>, sastaotp_wait_options_free> {
+class wait_options {
 public:
-    using owned::owned;
-
-    /// Creates options with every default.
-    wait_options() noexcept : owned(sastaotp_wait_options_new()) {}
-
     /// Sets the interval between polls. The default is 5 seconds. Shorter intervals count as 5
     /// seconds, longer ones than an hour as an hour.
     wait_options &interval(detail::duration pause) & {
-        return set(sastaotp_wait_options_set_interval_ms, pause.millis());
+        interval_ms_ = pause.millis();
+        return *this;
     }
-    wait_options interval(detail::duration pause) && { return std::move(interval(pause)); }
+    wait_options interval(detail::duration pause) && { return interval(pause); }
 
     /// After a request for the next code, accepts a code that equals an earlier one, even if the
     /// service never reported that it was waiting in between.
-    wait_options &accept_same_code() & { return set(sastaotp_wait_options_accept_same_code); }
-    wait_options accept_same_code() && { return std::move(accept_same_code()); }
+    wait_options &accept_same_code() & {
+        accept_same_code_ = true;
+        return *this;
+    }
+    wait_options accept_same_code() && { return accept_same_code(); }
 
     /// Cancels the order for its refund if no code arrives in time, which takes at most 10 more
     /// seconds. The wait still throws status::wait_timeout, and the error's hint states whether the
     /// order was cancelled; if the cancellation itself fails, the wait throws its error.
-    wait_options &cancel_on_timeout() & { return set(sastaotp_wait_options_cancel_on_timeout); }
-    wait_options cancel_on_timeout() && { return std::move(cancel_on_timeout()); }
-
-private:
-    template <class Function, class... Arguments>
-    wait_options &set(Function function, Arguments... arguments) {
-        detail::call(function, object_, arguments...);
+    wait_options &cancel_on_timeout() & {
+        cancel_on_timeout_ = true;
         return *this;
     }
-};
+    wait_options cancel_on_timeout() && { return cancel_on_timeout(); }
 
-/// The wallet. Immutable.
-class balance : public detail::owned<detail::view<const sastaotp_balance>, sastaotp_balance_free> {
-public:
-    using owned::owned;
+    /// Returns the options as the C struct.
+    sastaotp_wait_options c_struct() const noexcept {
+        sastaotp_wait_options options = SASTAOTP_WAIT_OPTIONS_INIT;
+        options.interval_ms = interval_ms_;
+        options.accept_same_code = accept_same_code_;
+        options.cancel_on_timeout = cancel_on_timeout_;
+        return options;
+    }
 
-    /// Returns the amount.
-    sastaotp::amount amount() const noexcept {
-        return amount::from_micros(sastaotp_balance_amount(object_));
-    }
-    /// Returns the service's name of the currency. Returns "INR" if the service reports none.
-    std::string_view currency() const noexcept {
-        return detail::text_or_empty(sastaotp_balance_currency(object_));
-    }
-    /// Returns the balance as JSON: amount_micros, currency, raw.
-    std::string_view json() const noexcept {
-        return detail::text_or_empty(sastaotp_balance_json(object_));
-    }
+private:
+    std::uint32_t interval_ms_ = 0;
+    bool accept_same_code_ = false, cancel_on_timeout_ = false;
 };
 
 /// A service in one country. Part of its list. Immutable.
@@ -1031,7 +1209,7 @@ public:
     }
     /// Returns the price of a number in this country. Absent if the service does not report it.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_offer_price, object_);
+        return detail::optional_value<amount>(sastaotp_offer_price_micros, object_);
     }
     /// Returns the number of available numbers. Absent if the service does not report it.
     std::optional<std::uint64_t> available() const noexcept {
@@ -1059,7 +1237,7 @@ public:
     /// Returns the price of a number without a chosen country. Absent if the service does not
     /// report it.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_service_price, object_);
+        return detail::optional_value<amount>(sastaotp_service_price_micros, object_);
     }
     /// Returns the number of available numbers. Absent if the service does not report it.
     std::optional<std::uint64_t> available() const noexcept {
@@ -1113,12 +1291,12 @@ public:
     }
     /// Returns the price of a number. Absent if the reply's price is not readable.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_prices_price, table_, row_);
+        return detail::optional_value<amount>(sastaotp_prices_price_micros, table_, row_);
     }
     /// Returns the number of available numbers; the live service reports 999 everywhere. Absent if
     /// the service does not report it.
-    std::optional<std::uint32_t> available() const noexcept {
-        return detail::optional_value<std::uint32_t>(sastaotp_prices_available, table_, row_);
+    std::optional<std::uint64_t> available() const noexcept {
+        return detail::optional_value<std::uint64_t>(sastaotp_prices_available, table_, row_);
     }
 
 private:
@@ -1130,10 +1308,6 @@ namespace detail {
 
 inline price_entry price_at(const sastaotp_prices *table, std::size_t row) noexcept {
     return price_entry(table, row);
-}
-
-inline std::string_view warning_at(const sastaotp_purchase *purchase, std::size_t index) noexcept {
-    return text_or_empty(sastaotp_purchase_warning(purchase, index));
 }
 
 }  // namespace detail
@@ -1228,18 +1402,13 @@ public:
     std::optional<std::string_view> code() const noexcept {
         return detail::optional_text(sastaotp_order_code(object_));
     }
-    /// Returns the service's text for the time of the purchase; its time zone is unknown. Absent if
-    /// the reply has none.
-    std::optional<std::string_view> created_text() const noexcept {
-        return detail::optional_text(sastaotp_order_created_text(object_));
-    }
     /// Returns the time of the purchase. Absent if the service does not report seconds since 1970.
     std::optional<time_point> created_at() const noexcept {
         return detail::optional_value<time_point>(sastaotp_order_created_at_ms, object_);
     }
     /// Returns the amount charged. Absent if the reply has none.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_order_price, object_);
+        return detail::optional_value<amount>(sastaotp_order_price_micros, object_);
     }
     /// Returns the order as JSON: order_id, activation_id, phone_number, service, country,
     /// price_micros, status, code, created_text, created_at_ms, raw.
@@ -1265,9 +1434,13 @@ public:
     std::optional<std::uint64_t> total() const noexcept {
         return detail::optional_value<std::uint64_t>(sastaotp_orders_total, object_);
     }
+    /// Returns the activation ids of the orders that no purchase of this process explains: a proxy
+    /// may have bought them by repeating a request.
+    [[nodiscard]] std::vector<std::string_view> extra_orders() const {
+        return detail::texts(sastaotp_orders_extra_order, object_);
+    }
     /// Returns the page as a JSON object with the keys `orders` (each as in order_view::json),
-    /// `total` (the number of orders on all pages), `extra_orders` (the activation ids of the
-    /// orders that a proxy may have bought again by repeating a request) and `raw` (the reply).
+    /// `total`, `extra_orders` and `raw` (the reply).
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_orders_json(object_));
     }
@@ -1320,7 +1493,7 @@ public:
 
     /// Returns the next order. Absent at the end. Action getOrders, once per page. Throws a read
     /// error, which ends the iteration.
-    std::optional<order> next() {
+    [[nodiscard]] std::optional<order> next() {
         auto found = detail::create<order>(sastaotp_order_iterator_next, object_);
         if (!found.c_object()) return std::nullopt;
         return found;
@@ -1339,18 +1512,13 @@ public:
     std::string_view code() const noexcept {
         return detail::text_or_empty(sastaotp_sms_code(object_));
     }
-    /// Returns the text of the message. Absent if the service reports none.
+    /// Returns the text of the message, verbatim. Absent if the service reports none.
     std::optional<std::string_view> text() const noexcept {
-        return detail::optional_text(sastaotp_sms_text(object_));
+        return detail::optional_text(sastaotp_sms_text, object_);
     }
     /// Returns the sender. Absent if the service reports none.
     std::optional<std::string_view> sender() const noexcept {
         return detail::optional_text(sastaotp_sms_sender(object_));
-    }
-    /// Returns the service's text for the time of receipt; its time zone is unknown. Absent if the
-    /// service reports none.
-    std::optional<std::string_view> received_text() const noexcept {
-        return detail::optional_text(sastaotp_sms_received_text(object_));
     }
     /// Returns whether the order received the same code before.
     bool is_repeat() const noexcept { return sastaotp_sms_is_repeat(object_); }
@@ -1360,21 +1528,27 @@ public:
     }
 };
 
-/// A message with its own C object. Its texts are copies, which stay valid after the message is
-/// destroyed: `number->code()->code()` is safe.
-class sms : public detail::owned<sms_view, sastaotp_sms_free> {
-public:
-    using owned::owned;
+namespace detail {
 
-    std::string code() const { return std::string(sms_view::code()); }
-    std::optional<std::string> text() const { return std::optional<std::string>(sms_view::text()); }
-    std::optional<std::string> sender() const {
-        return std::optional<std::string>(sms_view::sender());
-    }
-    std::optional<std::string> received_text() const {
-        return std::optional<std::string>(sms_view::received_text());
-    }
-    std::string json() const { return std::string(sms_view::json()); }
+/// A message whose texts are copies, so that `(the result of a call).code()` does not dangle.
+template <class Base>
+class copied_texts : public Base {
+public:
+    using Base::Base;
+
+    std::string code() const { return std::string(Base::code()); }
+    std::optional<std::string> text() const { return std::optional<std::string>(Base::text()); }
+    std::optional<std::string> sender() const { return std::optional<std::string>(Base::sender()); }
+    std::string json() const { return std::string(Base::json()); }
+};
+
+}  // namespace detail
+
+/// A message with its own C object. Its texts are copies, which stay valid after the message is
+/// destroyed: `number->wait_for_code(5min).code()` is safe.
+class sms : public detail::copied_texts<detail::owned<sms_view, sastaotp_sms_free>> {
+public:
+    using copied_texts::copied_texts;
 };
 
 /// The status of an activation, as the service reports it. Immutable.
@@ -1385,16 +1559,11 @@ public:
 
     /// Returns the kind of the status.
     status_kind kind() const noexcept {
-        return status_kind(sastaotp_activation_status_kind(object_));
+        return detail::from_c<status_kind>(sastaotp_activation_status_kind(object_));
     }
     /// Returns the message that arrived. Absent if none did.
     std::optional<sms_view> sms() const noexcept {
         return detail::optional_view<sms_view>(sastaotp_activation_status_sms(object_));
-    }
-    /// Returns the previous code while the service waits for the next one. Absent if the service
-    /// does not report it.
-    std::optional<std::string_view> last_code() const noexcept {
-        return detail::optional_text(sastaotp_activation_status_last_code(object_));
     }
     /// Returns the status verbatim if its kind is status_kind::other. Otherwise absent.
     std::optional<std::string_view> text() const noexcept {
@@ -1407,37 +1576,18 @@ public:
     }
 };
 
-/// The effect of a status change, as the service reports it. Immutable.
-class status_change : public detail::owned<detail::view<const sastaotp_status_change>,
-                                           sastaotp_status_change_free> {
-public:
-    using owned::owned;
-
-    /// Returns the kind of the change.
-    change_kind kind() const noexcept { return change_kind(sastaotp_status_change_kind(object_)); }
-    /// Returns the effect verbatim if its kind is change_kind::other. Otherwise absent.
-    std::optional<std::string_view> text() const noexcept {
-        return detail::optional_text(sastaotp_status_change_text(object_));
-    }
-    /// Returns the change as JSON: kind (cancelled, already_cancelled, ready, waiting_for_next,
-    /// completed, accepted or other), text, raw.
-    std::string_view json() const noexcept {
-        return detail::text_or_empty(sastaotp_status_change_json(object_));
-    }
-};
-
 /// The result of closing an order. Immutable.
 class settlement_view : public detail::view<const sastaotp_settlement> {
 public:
     using view::view;
 
     /// Returns the state of the order.
-    settlement_state state() const noexcept {
-        return settlement_state(sastaotp_settlement_state(object_));
+    settled state() const noexcept {
+        return detail::from_c<settled>(sastaotp_settlement_state(object_));
     }
-    /// Returns the code that arrived. Absent if none did.
-    std::optional<sms_view> code() const noexcept {
-        return detail::optional_view<sms_view>(sastaotp_settlement_code(object_));
+    /// Returns the message whose code arrived. Absent if none did.
+    std::optional<sms_view> sms() const noexcept {
+        return detail::optional_view<sms_view>(sastaotp_settlement_sms(object_));
     }
     /// Returns the settlement as JSON: state (completed, cancelled, code_arrived or already_over),
     /// code, raw.
@@ -1451,10 +1601,6 @@ class settlement : public detail::owned<settlement_view, sastaotp_settlement_fre
 public:
     using owned::owned;
 };
-
-/// The warnings about a purchase, each a sentence.
-using warning_list =
-    detail::list<sastaotp_purchase_warning_count, detail::warning_at, std::string_view>;
 
 /// The reply to a purchase. Part of its activation or list. Immutable.
 class purchase : public detail::view<const sastaotp_purchase> {
@@ -1477,13 +1623,17 @@ public:
     std::optional<std::string_view> service() const noexcept {
         return detail::optional_text(sastaotp_purchase_service(object_));
     }
+    /// Returns the common name of the service. Absent if the reply has none.
+    std::optional<std::string_view> service_name() const noexcept {
+        return detail::optional_text(sastaotp_purchase_service_name(object_));
+    }
     /// Returns the code of the country. Absent if the reply has none.
     std::optional<std::string_view> country() const noexcept {
         return detail::optional_text(sastaotp_purchase_country(object_));
     }
     /// Returns the amount charged. Absent if the reply has none.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_purchase_price, object_);
+        return detail::optional_value<amount>(sastaotp_purchase_price_micros, object_);
     }
     /// Returns whether the service sells further codes for this number. Absent if the reply does
     /// not report it.
@@ -1496,10 +1646,16 @@ public:
         return detail::optional_value<std::chrono::milliseconds>(sastaotp_purchase_expires_in_ms,
                                                                  object_);
     }
-    /// Returns the warnings about the purchase: the price was above the maximum, the number is of
-    /// another country, or the reply is unusual. The purchase is valid despite them, so read them
-    /// after each purchase.
-    warning_list warnings() const noexcept { return warning_list(object_); }
+    /// Returns the service's note about the purchase, verbatim. Absent if the reply has none.
+    std::optional<std::string_view> note() const noexcept {
+        return detail::optional_text(sastaotp_purchase_note(object_));
+    }
+    /// Returns the warnings about the purchase, each a sentence: the price was above the maximum,
+    /// the number is of another country, or the reply is unusual. The purchase is valid despite
+    /// them, so read them after each purchase.
+    [[nodiscard]] std::vector<std::string_view> warnings() const {
+        return detail::texts(sastaotp_purchase_warning, object_);
+    }
     /// Returns the purchase as JSON: activation_id, order_id, phone_number, service, service_name,
     /// country, country_name, price_micros, multi_sms, can_get_another_sms, expires_in_ms, note,
     /// warnings, raw.
@@ -1512,8 +1668,9 @@ class activation;
 
 /// A number that was bought. Any number of threads may use it at once.
 ///
-/// Changes of the order throw as client::set_status does: a read error, status::not_found,
-/// status::already_finished or status::too_early.
+/// A change of the order throws a read error, status::not_found, status::already_finished or
+/// status::too_early. It is sent once. If the reply is lost, the call reads the status and repeats
+/// the request only if the status shows that it had no effect.
 class activation_view : public detail::view<const sastaotp_activation> {
 public:
     using view::view;
@@ -1523,15 +1680,15 @@ public:
         return detail::text_or_empty(sastaotp_activation_id(object_));
     }
     /// Returns the phone number verbatim. Absent if the activation was claimed by its id and this
-    /// process has no record of its purchase: the process did not buy it, and no search or
-    /// resolution found it. Empty if it was found without a number.
+    /// process does not know its number: it did not buy it, and no search, resolution or page of
+    /// the history showed it. Empty if the order was found without a number.
     std::optional<std::string_view> phone_number() const noexcept {
         return detail::optional_text(sastaotp_activation_phone_number(object_));
     }
-    /// Returns the amount charged. Absent if the service did not report it, or purchase() is
-    /// absent.
+    /// Returns the amount charged. Absent if neither the purchase nor the history stated it, or if
+    /// phone_number() is absent.
     std::optional<amount> price() const noexcept {
-        return detail::optional_value<amount>(sastaotp_activation_price, object_);
+        return detail::optional_value<amount>(sastaotp_activation_price_micros, object_);
     }
     /// Returns when the order expires. Absent if the service did not report it.
     std::optional<time_point> expires_at() const noexcept {
@@ -1545,40 +1702,34 @@ public:
     }
     /// Returns the warnings about the purchase; see purchase::warnings. Empty if purchase() is
     /// absent.
-    warning_list warnings() const noexcept {
-        return warning_list(sastaotp_activation_purchase(object_));
+    [[nodiscard]] std::vector<std::string_view> warnings() const {
+        return detail::texts(sastaotp_purchase_warning, sastaotp_activation_purchase(object_));
     }
-    /// Returns the code that arrived, unless the next one was requested since. Absent if there is
-    /// none. Sends nothing.
-    std::optional<sms> code() const noexcept {
-        return detail::optional_view<sms>(sastaotp_activation_code(object_));
+    /// Returns the number of messages that have arrived so far. Sends nothing.
+    std::size_t sms_count() const noexcept { return sastaotp_activation_sms_count(object_); }
+    /// Returns the message at an index; the oldest is at 0, the newest at sms_count() - 1. Absent
+    /// if the index is out of range. Sends nothing.
+    std::optional<sastaotp::sms> sms(std::size_t index) const noexcept {
+        return detail::optional_view<sastaotp::sms>(sastaotp_activation_sms(object_, index));
     }
-    /// Returns the codes that have arrived so far, oldest first. Sends nothing.
-    std::vector<sms> codes() const {
-        std::vector<sms> found;
-        const std::size_t count = sastaotp_activation_code_count(object_);
-        found.reserve(count);
-        for (std::size_t index = 0; index < count; ++index)
-            found.emplace_back(sastaotp_activation_code_at(object_, index));
+    /// Returns the messages that have arrived so far, oldest first. Sends nothing.
+    [[nodiscard]] std::vector<sastaotp::sms> sms_list() const {
+        std::vector<sastaotp::sms> found;
+        found.reserve(sms_count());
+        while (auto *message = sastaotp_activation_sms(object_, found.size()))
+            found.emplace_back(message);
         return found;
     }
     /// Returns how the order ended, as far as is known. Sends nothing.
     sastaotp::ending ending() const noexcept {
-        return sastaotp::ending(sastaotp_activation_ending(object_));
+        return detail::from_c<sastaotp::ending>(sastaotp_activation_ending(object_));
     }
 
-    /// Creates a handle of the same activation whose calls `token` can cancel. The handle may
-    /// outlive both.
-    activation with_cancel(const cancel_token &token) const;
-    /// Creates a handle of the same activation whose calls last at most `time`. A wait and a settle
-    /// with on_too_early::wait have their own durations.
-    activation with_timeout(detail::duration time) const;
-
-    /// Reads the status. If it contains a code, the activation keeps the code. Sends getStatus,
-    /// and getStatusV2 to read the text of a message.
+    /// Reads the status. If it contains a code, the activation keeps the code. Actions getStatus,
+    /// and getStatusV2 for the text of a message.
     ///
     /// Throws a read error or status::not_found.
-    activation_status get_status() const {
+    [[nodiscard]] activation_status get_status() const {
         return detail::create<activation_status>(sastaotp_activation_get_status, object_);
     }
 
@@ -1594,112 +1745,82 @@ public:
     /// status::activation_cancelled or status::already_finished if the order ended,
     /// status::cancelled, or an error that waiting cannot fix, such as status::authentication. A
     /// failed wait does not change the order, unless the options cancel it: you can wait again.
-    sms wait_for_code(detail::duration time) const { return wait(time, nullptr); }
-    sms wait_for_code(detail::duration time, const wait_options &options) const {
-        return wait(time, options.c_object());
+    [[nodiscard]] sastaotp::sms wait_for_code(detail::duration time,
+                                              const wait_options &options = {}) const {
+        const auto settings = options.c_struct();
+        return detail::create<sastaotp::sms>(sastaotp_activation_wait_for_code, object_,
+                                             time.millis(), &settings);
     }
-
     /// Waits as wait_for_code does, but returns an absent value if no code arrived in time. To show
     /// progress, wait one second at a time: consecutive waits keep the interval between polls. With
     /// cancel_on_timeout, an absent value means that the order was cancelled or a cancellation was
     /// attempted: check ending().
-    std::optional<sms> try_wait_for_code(detail::duration time) const {
-        return try_wait(time, nullptr);
-    }
-    std::optional<sms> try_wait_for_code(detail::duration time, const wait_options &options) const {
-        return try_wait(time, options.c_object());
+    [[nodiscard]] std::optional<sastaotp::sms> try_wait_for_code(
+        detail::duration time, const wait_options &options = {}) const {
+        const auto settings = options.c_struct();
+        sastaotp_sms *found = nullptr;
+        detail::call(sastaotp_activation_try_wait_for_code, object_, time.millis(), &settings,
+                     &found);
+        return detail::optional_view<sastaotp::sms>(found);
     }
 
     /// Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
     /// because no status shows whether the request had an effect.
     ///
-    /// Throws as client::set_status does, and status::activation_cancelled if the service
-    /// answers that the order is cancelled.
+    /// Also throws status::activation_cancelled if the service answers that the order is cancelled.
     void mark_sms_sent() const { detail::call(sastaotp_activation_mark_sms_sent, object_); }
     /// Requests another code for the same number, if the service allows it. Action setStatus, 3.
     ///
     /// The next activation_view::wait_for_code waits for the new code; the previous one stays in
-    /// codes(). Throws as client::set_status does, and status::activation_cancelled if the
-    /// service answers that the order is cancelled.
+    /// sms(). Also throws status::activation_cancelled if the service answers that the order is
+    /// cancelled.
     void request_next_code() const { detail::call(sastaotp_activation_request_next_code, object_); }
     /// Completes the order after its code was used. Check the settlement: if the service treats 6
-    /// as a cancellation, its state is settlement_state::cancelled. Action setStatus, 6.
+    /// as a cancellation, its state is settled::cancelled. Action setStatus, 6.
     ///
     /// Throws status::config if no code has arrived, because completing spends the price: cancel
     /// the order, or call complete_without_code. Before it throws, it polls once.
-    settlement complete() const {
+    [[nodiscard]] settlement complete() const {
         return detail::create<settlement>(sastaotp_activation_complete, object_);
     }
     /// Completes the order even if no code has arrived here, for example because the user has read
     /// the code elsewhere. The price is spent. Action setStatus, 6.
-    settlement complete_without_code() const {
+    [[nodiscard]] settlement complete_without_code() const {
         return detail::create<settlement>(sastaotp_activation_complete_without_code, object_);
     }
     /// Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a
     /// poll was answered in the last 5 seconds. If a code arrived first, the order is not
-    /// cancelled: the settlement is settlement_state::code_arrived and contains the code, and the
+    /// cancelled: the settlement is settled::code_arrived and contains the code, and the
     /// order stays open until it is completed.
-    settlement cancel() const {
+    [[nodiscard]] settlement cancel() const {
         return detail::create<settlement>(sastaotp_activation_cancel, object_);
     }
     /// Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a
     /// code arrived but is not readable, throws and leaves the order open. `reaction` applies if
     /// the order is too young to be cancelled. Action setStatus, 6 or 8.
-    settlement settle(on_too_early reaction) const {
+    [[nodiscard]] settlement settle(on_too_early reaction) const {
         return detail::create<settlement>(sastaotp_activation_settle, object_,
-                                          static_cast<sastaotp_on_too_early>(reaction));
+                                          detail::to_c(reaction));
     }
     /// Keeps the number although its order is open: client::unclaimed, client::finish and
-    /// queue::close do not list it any more. For a number that another program or a later run
-    /// settles. Sends nothing.
+    /// queue::close do not list it any more. Use it for a number that another program or a later
+    /// run settles. Sends nothing.
     void keep() const { detail::call(sastaotp_activation_keep, object_); }
-    /// Buys the same number again after this order was completed, for at most `max_price` or at any
-    /// price. Action regetNumber. COSTS MONEY, as much as the first time. Throws as
-    /// client::reget_number does.
-    activation reget_number(amount max_price) const;
-    activation reget_number(any_price_t) const;
-
-private:
-    sms wait(detail::duration time, const sastaotp_wait_options *options) const {
-        return detail::create<sms>(sastaotp_activation_wait_for_code, object_, time.millis(),
-                                   options);
-    }
-    std::optional<sms> try_wait(detail::duration time, const sastaotp_wait_options *options) const {
-        sastaotp_sms *found = nullptr;
-        sastaotp_error *object = nullptr;
-        const sastaotp_status status =
-            sastaotp_activation_wait_for_code(object_, time.millis(), options, &found, &object);
-        if (status == SASTAOTP_OK) return std::optional<sms>(found);
-        if (status != SASTAOTP_WAIT_TIMEOUT) detail::fail(object);
-        sastaotp_error_free(object);
-        return std::nullopt;
-    }
 };
 
-/// An activation, or a handle of one, with its own C object. Destroying it does not change the
-/// order: if it is open and no other activation holds it, client::unclaimed lists the number. A
-/// lease settles its order.
+/// An activation with its own C object. Destroying it does not change the order: if it is open and
+/// no other activation holds it, client::unclaimed lists the number. A lease settles its order.
 class activation : public detail::owned<activation_view, sastaotp_activation_free> {
 public:
     using owned::owned;
+
+private:
+    friend class client;
+    friend class lease;
+
+    // Keeps the callback of client::with(std::stop_token).
+    std::shared_ptr<const void> canceller_;
 };
-
-inline activation activation_view::with_cancel(const cancel_token &token) const {
-    return detail::create<activation>(sastaotp_activation_with_cancel, object_, token.c_object());
-}
-
-inline activation activation_view::with_timeout(detail::duration time) const {
-    return detail::create<activation>(sastaotp_activation_with_timeout_ms, object_, time.millis());
-}
-
-inline activation activation_view::reget_number(amount max_price) const {
-    return detail::create<activation>(sastaotp_activation_reget_number, object_,
-                                      max_price.micros());
-}
-
-inline activation activation_view::reget_number(any_price_t) const {
-    return detail::create<activation>(sastaotp_activation_reget_number_at_any_price, object_);
-}
 
 /// A number whose order the destructor settles: completes it if a code arrived, otherwise cancels
 /// it for its refund. `number->id()` and the like reach the activation.
@@ -1717,17 +1838,26 @@ public:
     }
     detail::arrow_proxy<activation_view> operator->() const noexcept { return {activation()}; }
 
-    /// Ends the lease and settles the order. Throws as activation_view::settle does, and then
-    /// client::unclaimed lists the number; throws status::config if the lease has already ended.
-    settlement close(on_too_early reaction) {
-        return detail::create<settlement>(sastaotp_lease_close, object_,
-                                          static_cast<sastaotp_on_too_early>(reaction));
+    /// Ends the lease and settles the order. If the lease's token is triggered, it settles without
+    /// the token, for at most 10 seconds, as the destructor does. Throws as activation_view::settle
+    /// does, and then client::unclaimed lists the number; throws status::config if the lease has
+    /// already ended.
+    [[nodiscard]] settlement close(on_too_early reaction) {
+        return detail::create<settlement>(sastaotp_lease_close, object_, detail::to_c(reaction));
     }
     /// Ends the lease and leaves the order unchanged. The number is kept: see
     /// activation_view::keep. Throws status::config if the lease has already ended.
-    sastaotp::activation keep() {
-        return detail::create<sastaotp::activation>(sastaotp_lease_keep, object_);
+    [[nodiscard]] sastaotp::activation keep() {
+        auto kept = detail::create<sastaotp::activation>(sastaotp_lease_keep, object_);
+        kept.canceller_ = canceller_;
+        return kept;
     }
+
+private:
+    friend class client;
+
+    // Keeps the callback of client::with(std::stop_token).
+    std::shared_ptr<const void> canceller_;
 };
 
 /// An order that may be a purchase whose reply was lost. Part of its reconciliation. Immutable.
@@ -1741,12 +1871,8 @@ public:
     /// is known from now on: client::unclaimed lists it as bought.
     bool is_ours() const noexcept { return sastaotp_reconciliation_is_ours(found_, index_); }
     /// Returns the facts for and against the order, such as its age or its price.
-    std::vector<std::string_view> evidence() const {
-        std::vector<std::string_view> facts(sastaotp_reconciliation_evidence_count(found_, index_));
-        for (std::size_t position = 0; position < facts.size(); ++position)
-            facts[position] = detail::text_or_empty(
-                sastaotp_reconciliation_evidence(found_, index_, position));
-        return facts;
+    [[nodiscard]] std::vector<std::string_view> evidence() const {
+        return detail::texts(sastaotp_reconciliation_evidence, found_, index_);
     }
 
 private:
@@ -1765,12 +1891,10 @@ inline candidate candidate_at(const sastaotp_reconciliation *found, std::size_t 
 /// The orders of the history that may be a purchase whose reply was lost: a range of candidates,
 /// the most likely first. There may be several if another program makes similar purchases with this
 /// API key. An empty range proves that nothing was bought only if is_complete(). Immutable.
-class reconciliation
-    : public detail::owned<
-          detail::list<sastaotp_reconciliation_count, detail::candidate_at, candidate>,
-          sastaotp_reconciliation_free> {
+class reconciliation_view
+    : public detail::list<sastaotp_reconciliation_count, detail::candidate_at, candidate> {
 public:
-    using owned::owned;
+    using list::list;
 
     /// Returns whether the history was provably read up to the purchase and no later order can
     /// appear. If there is no candidate then, nothing was bought, and the purchase stays listed and
@@ -1788,6 +1912,12 @@ public:
     }
 };
 
+/// A reconciliation with its own C object. See reconciliation_view for its getters. Immutable.
+class reconciliation : public detail::owned<reconciliation_view, sastaotp_reconciliation_free> {
+public:
+    using owned::owned;
+};
+
 /// A purchase that is not settled: its caller stopped waiting before the reply, its outcome is
 /// unknown, or its order is open. Part of its list. Immutable.
 class unclaimed : public detail::view<const sastaotp_unclaimed> {
@@ -1800,17 +1930,17 @@ public:
     }
 
     /// Returns the outcome of the purchase.
-    unclaimed_outcome outcome() const noexcept {
-        return unclaimed_outcome(sastaotp_unclaimed_outcome(object_));
+    sastaotp::outcome outcome() const noexcept {
+        return detail::from_c<sastaotp::outcome>(sastaotp_unclaimed_outcome(object_));
     }
     /// Returns the intent of the purchase.
     intent_view intent() const noexcept { return intent_view(sastaotp_unclaimed_intent(object_)); }
-    /// Returns the reply to the purchase. Absent unless the outcome is unclaimed_outcome::bought.
+    /// Returns the reply to the purchase. Absent unless the outcome is outcome::bought.
     std::optional<sastaotp::purchase> purchase() const noexcept {
         return detail::optional_view<sastaotp::purchase>(sastaotp_unclaimed_purchase(object_));
     }
     /// Returns the reason why the outcome is unknown. Absent unless the outcome is
-    /// unclaimed_outcome::unknown.
+    /// outcome::unknown.
     std::optional<error_view> error() const noexcept {
         return detail::optional_view<error_view>(sastaotp_unclaimed_error(object_));
     }
@@ -1876,11 +2006,33 @@ public:
     using owned::owned;
 
     /// Returns the leases as a JSON object with the key `leases`. Each of its entries has
-    /// unclaimed, settlement and error; the one of the last two that does not apply is null.
+    /// unclaimed, settlement and error; one of the last two is null.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_settled_leases_json(object_));
     }
 };
+
+#if defined(__cpp_lib_jthread)
+namespace detail {
+
+/// A token that a stop request triggers.
+class stop_canceller {
+public:
+    explicit stop_canceller(std::stop_token stop) : callback_(std::move(stop), trigger{token}) {}
+
+    const cancel_token token;
+
+private:
+    struct trigger {
+        const cancel_token &token;
+        void operator()() const noexcept { token.trigger(); }
+    };
+
+    const std::stop_callback<trigger> callback_;
+};
+
+}  // namespace detail
+#endif
 
 /// A client of the service, with its connections and its budget. Any number of threads may use it
 /// at once. All clients of one API key and one base URL in a process share the record of purchases,
@@ -1905,81 +2057,103 @@ public:
     /// or there is no API key, and status::journal if the journal's folder cannot be used. Reads
     /// HTTPS_PROXY, ALL_PROXY and NO_PROXY as curl does, so no other thread may change the
     /// environment during the call.
-    explicit client(const config &settings)
-        : client(detail::create<client>(sastaotp_client_new, settings.c_object())) {}
+    explicit client(const config &settings) : client(create(settings.c_struct())) {}
 
     /// Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
     /// Sends nothing. Throws status::config if a variable is invalid or the key is missing, and
     /// status::journal if the journal's folder cannot be used. No other thread may change the
-    /// environment during the call.
-    static client from_env() { return detail::create<client>(sastaotp_client_from_env); }
+    /// environment during the call. For further settings use config::from_env:
+    /// `client(config().from_env().budget(limit))`.
+    [[nodiscard]] static client from_env() {
+        return detail::create<client>(sastaotp_client_from_env);
+    }
 
-    /// Creates a handle of the same client whose calls `token` can cancel. The token also applies
-    /// to the activations that the handle buys or claims. The handle may outlive both. A purchase
-    /// that was already sent continues until its reply: its call throws an outcome_unknown
-    /// immediately, and unclaimed() lists the number that was bought.
-    client with_cancel(const cancel_token &token) const {
-        return detail::create<client>(sastaotp_client_with_cancel, object_, token.c_object());
+    /// Creates a handle of the same client whose calls `token` can cancel; it replaces the token of
+    /// this handle. The token also applies to the activations and leases that the handle buys or
+    /// claims. The handle may outlive both. A purchase that was already sent continues until its
+    /// reply: its call throws an outcome_unknown immediately, and unclaimed() lists the number that
+    /// was bought.
+    [[nodiscard]] client with(const cancel_token &token) const {
+        // C keeps the token of the handle if it receives NULL.
+        if (!token.c_object())
+            throw error("making a client handle: the token was moved from: pass another token");
+        return detail::create<client>(sastaotp_client_with, object_, token.c_object(), 0U);
     }
-    /// Creates a handle of the same client whose calls last at most `time`. A purchase that was
-    /// already sent continues until its reply, as after a cancellation. A wait, a reconcile and a
-    /// settle with on_too_early::wait have their own durations.
-    client with_timeout(detail::duration time) const {
-        return detail::create<client>(sastaotp_client_with_timeout_ms, object_, time.millis());
+    /// Creates a handle of the same client whose calls last at most `time`; zero counts as one
+    /// millisecond. It keeps the token of this handle: `client.with(token).with(5s)` has both. A
+    /// purchase that was already sent continues until its reply, as after a cancellation. A wait, a
+    /// reconcile and a settle with on_too_early::wait have their own durations.
+    [[nodiscard]] client with(detail::duration time) const {
+        const sastaotp_cancel_token *same = nullptr;
+        return claim<client>(sastaotp_client_with, same, time.positive_millis());
     }
+#if defined(__cpp_lib_jthread)
+    /// Creates a handle of the same client whose calls end with status::cancelled when a stop is
+    /// requested, as with a token. The activations and leases of the handle keep the connection to
+    /// `stop` as well, so the handle may be a temporary object:
+    ///
+    ///     std::jthread worker([&](std::stop_token stop) {
+    ///         auto number = client.with(stop).lease(request);
+    ///         use(number->wait_for_code(5min).code());
+    ///     });
+    [[nodiscard]] client with(std::stop_token stop) const {
+        const auto canceller = std::make_shared<const detail::stop_canceller>(std::move(stop));
+        auto handle = with(canceller->token);
+        handle.canceller_ = canceller;
+        return handle;
+    }
+#endif
 
     /// Returns the remaining budget. Absent if the client has no budget. Sends nothing.
     std::optional<amount> budget_left() const noexcept {
         return detail::optional_value<amount>(sastaotp_client_budget_left, object_);
     }
 
-    /// Reads the wallet. Action getBalance.
-    ///
-    /// Throws a read error.
-    balance get_balance() const {
-        return detail::create<balance>(sastaotp_client_get_balance, object_);
+    /// Reads the wallet. Action getBalance. Throws a read error, which is status::protocol if the
+    /// service reports another currency than Indian rupees.
+    [[nodiscard]] amount get_balance() const {
+        std::int64_t micros = 0;
+        detail::call(sastaotp_client_get_balance, object_, &micros);
+        return amount::from_micros(micros);
     }
 
     /// Reads the services on sale: all, or one with its countries. Action getServicesList. Throws a
     /// read error.
-    services get_services(std::optional<std::string_view> service = std::nullopt) const {
+    [[nodiscard]] services get_services(
+        std::optional<std::string_view> service = std::nullopt) const {
         return detail::create<services>(sastaotp_client_get_services, object_,
                                       detail::optional_c_string("service", service).c_str());
     }
     /// Reads the prices of one service, of one country, of both, or all prices, which are 2.6 MB.
     /// Action getPrices. Throws a read error.
-    prices get_prices(std::optional<std::string_view> service = std::nullopt,
-                      std::optional<std::string_view> country = std::nullopt) const {
+    [[nodiscard]] prices get_prices(std::optional<std::string_view> service = std::nullopt,
+                                    std::optional<std::string_view> country = std::nullopt) const {
         return detail::create<prices>(sastaotp_client_get_prices, object_,
                                     detail::optional_c_string("service", service).c_str(),
                                     detail::optional_c_string("country", country).c_str());
     }
-    /// Reads the countries and their codes, which are not calling codes. Action getCountries.
-    ///
-    /// Throws a read error.
-    countries get_countries() const {
-        return detail::create<countries>(sastaotp_client_get_countries, object_);
-    }
-    /// Reads the countries with a name, ignoring case. There may be none, one or several, each with
-    /// its own code and prices. Action getCountries.
-    ///
-    /// Throws a read error.
-    countries find_country(std::string_view name) const {
-        return detail::create<countries>(sastaotp_client_find_country, object_,
-                                         detail::c_string("name", name).c_str());
+    /// Reads the countries and their codes, which are not calling codes: all, or those with a name,
+    /// ignoring case. A name may have no country, one or several, each with its own code and
+    /// prices. Action getCountries. Throws a read error.
+    [[nodiscard]] countries get_countries(
+        std::optional<std::string_view> name = std::nullopt) const {
+        return detail::create<countries>(sastaotp_client_get_countries, object_,
+                                         detail::optional_c_string("name", name).c_str());
     }
 
     /// Reads one page of the order history, newest first. `limit` is the number of orders per page,
     /// 1 to 100; `page` starts at 1. Returns the orders with `status` ("pending", "completed",
     /// "cancelled", "expired"), or all. Action getOrders. Throws a read error.
-    sastaotp::orders get_orders(std::uint32_t limit, std::uint32_t page,
-                                std::optional<std::string_view> status = std::nullopt) const {
+    [[nodiscard]] sastaotp::orders get_orders(
+        std::uint32_t limit, std::uint32_t page,
+        std::optional<std::string_view> status = std::nullopt) const {
         return detail::create<sastaotp::orders>(sastaotp_client_get_orders, object_, limit, page,
                                               detail::optional_c_string("status", status).c_str());
     }
     /// Creates a range over the order history, newest first: over the orders with `status`, or over
     /// all. Sends nothing; its iterators do.
-    order_history orders(std::optional<std::string_view> status = std::nullopt) const {
+    [[nodiscard]] order_history orders(
+        std::optional<std::string_view> status = std::nullopt) const {
         return detail::create<order_history>(sastaotp_client_orders, object_,
                                            detail::optional_c_string("status", status).c_str());
     }
@@ -1988,22 +2162,24 @@ public:
     ///
     /// Sends the purchase at most once. After an outcome_unknown, call reconcile() before you buy
     /// again. Read activation_view::warnings: the price may be above the maximum.
-    sastaotp::activation get_number(const number_request &request) const {
-        return detail::create<sastaotp::activation>(sastaotp_client_get_number, object_,
-                                                    request.c_object());
+    [[nodiscard]] sastaotp::activation get_number(const number_request &request) const {
+        const auto wanted = request.c_struct();
+        return claim<sastaotp::activation>(sastaotp_client_get_number, &wanted);
     }
     /// Buys a number and returns a lease, which settles the order when it ends. Action getNumber.
     /// COSTS MONEY. Throws a purchase error.
-    sastaotp::lease lease(const number_request &request) const {
-        return detail::create<sastaotp::lease>(sastaotp_client_lease, object_, request.c_object());
+    [[nodiscard]] sastaotp::lease lease(const number_request &request) const {
+        const auto wanted = request.c_struct();
+        return claim<sastaotp::lease>(sastaotp_client_lease, &wanted);
     }
     /// Prepares a purchase for client::buy. Save intent_view::json before you buy: a program that
     /// is killed before the reply can then still find its purchase. If the client has not
     /// read the newest order yet, it does so first. Action getOrders.
     ///
     /// Throws a read error.
-    intent intend(const number_request &request) const {
-        return detail::create<intent>(sastaotp_client_intend, object_, request.c_object());
+    [[nodiscard]] intent intend(const number_request &request) const {
+        const auto wanted = request.c_struct();
+        return detail::create<intent>(sastaotp_client_intend, object_, &wanted);
     }
     /// Makes a prepared purchase. Action getNumber. COSTS MONEY.
     ///
@@ -2011,13 +2187,13 @@ public:
     /// states its outcome, and the exception is an outcome_unknown if that is not known. An intent
     /// that an earlier run saved is looked up in the order history first (action getOrders). The
     /// call throws in the same way, and names the candidates, unless the search is complete and
-    /// found none. That takes ten minutes, or the time of config::late_booking, from the first
-    /// search of this process, because the earlier run may have sent the request at its end.
+    /// found none. A complete search takes ten minutes, or the time of config::late_booking, from
+    /// the first search of this process, because the earlier run may have sent the request at its
+    /// end.
     ///
     /// Throws a purchase error.
-    sastaotp::activation buy(const intent_view &intent) const {
-        return detail::create<sastaotp::activation>(sastaotp_client_buy, object_,
-                                                    intent.c_object());
+    [[nodiscard]] sastaotp::activation buy(const intent_view &intent) const {
+        return claim<sastaotp::activation>(sastaotp_client_buy, intent.c_object());
     }
     /// Buys the number of a completed activation again, for at most `max_price` or at any price,
     /// which a client with a budget does not allow. Action regetNumber. COSTS MONEY, as much as the
@@ -2028,53 +2204,30 @@ public:
     /// sends nothing. Otherwise a warning of the purchase reports a price above the maximum.
     ///
     /// Throws a purchase error or status::not_found.
-    sastaotp::activation reget_number(std::string_view id, amount max_price) const {
-        return detail::create<sastaotp::activation>(sastaotp_client_reget_number, object_,
-                                                  detail::c_string("id", id).c_str(),
-                                                  max_price.micros());
+    [[nodiscard]] sastaotp::activation reget_number(std::string_view id, amount max_price) const {
+        return claim<sastaotp::activation>(sastaotp_client_reget_number,
+                                           detail::c_string("id", id).c_str(), max_price.micros());
     }
-    sastaotp::activation reget_number(std::string_view id, any_price_t) const {
-        return detail::create<sastaotp::activation>(sastaotp_client_reget_number_at_any_price,
-                                                    object_, detail::c_string("id", id).c_str());
+    [[nodiscard]] sastaotp::activation reget_number(std::string_view id, any_price_t) const {
+        return reget_number(id, amount::from_micros(SASTAOTP_ANY_PRICE));
     }
 
     /// Claims an existing activation by its id: one of an earlier run, of the order history, or of
     /// client::unclaimed. Sends nothing.
     ///
     /// Throws status::config if `id` is not 1 to 256 bytes, or has blanks around it or a line end.
-    sastaotp::activation activation(std::string_view id) const {
-        return detail::create<sastaotp::activation>(sastaotp_client_activation, object_,
-                                                  detail::c_string("id", id).c_str());
-    }
-    /// Reads the status of an activation. Sends getStatus, and getStatusV2 to read the text of a
-    /// message.
-    ///
-    /// Throws a read error or status::not_found.
-    activation_status get_status(std::string_view id) const {
-        return detail::create<activation_status>(sastaotp_client_get_status, object_,
-                                                 detail::c_string("id", id).c_str());
-    }
-    /// Changes the status of an activation and returns the change that the service reports. Action
-    /// setStatus.
-    ///
-    /// Sends the request once. If the reply is lost, reads the status and repeats the request only
-    /// if the status shows that it had no effect.
-    ///
-    /// Does not update any activation. Prefer the functions of activation: they distinguish the
-    /// codes of an order and record how it ended.
-    ///
-    /// Throws a read error, status::not_found, status::already_finished or status::too_early.
-    status_change set_status(std::string_view id, sastaotp::set_status status) const {
-        return detail::create<status_change>(sastaotp_client_set_status, object_,
-                                             detail::c_string("id", id).c_str(),
-                                             static_cast<sastaotp_set_status>(status));
+    /// The activation has its phone number and price if this process or the journal knows them: a
+    /// purchase of a queue, or a candidate that reconcile found.
+    [[nodiscard]] sastaotp::activation activation(std::string_view id) const {
+        return claim<sastaotp::activation>(sastaotp_client_activation,
+                                           detail::c_string("id", id).c_str());
     }
 
     /// Searches the order history for a purchase whose outcome is unknown, for at most `time`; zero
-    /// looks once. Action getOrders.
+    /// searches once. Action getOrders.
     ///
     /// Returns earlier only if the evidence proves that an order is the purchase, or if the search
-    /// is complete. Otherwise looks until the time is over: the history can lag, and another
+    /// is complete. Otherwise continues until the time is over: the history can lag, and another
     /// program's order can look the same. If the search is not complete then, the purchase stays
     /// unknown and listed, and the next call continues.
     ///
@@ -2082,14 +2235,14 @@ public:
     /// candidate, pass its activation_id() to client::activation. If there are several, call
     /// resolve() first; let a person decide if several are likely, or none is.
     ///
-    /// The claim of the only candidate resolves the purchase, unless the search ended less than 60
+    /// Claiming the only candidate resolves the purchase, unless the search ended less than 60
     /// seconds after the reply was lost and was not complete. Then the maximum stays reserved, and
     /// a refund of that order makes the purchase unknown again: call resolve() as well if you know
     /// that the order is yours.
     ///
     /// Throws a read error as an outcome_unknown: the purchase stays unknown.
-    reconciliation reconcile(const intent_view &intent,
-                             detail::duration time = std::chrono::seconds(60)) const {
+    [[nodiscard]] reconciliation reconcile(const intent_view &intent,
+                                           detail::duration time = std::chrono::seconds(60)) const {
         return detail::create<reconciliation>(sastaotp_client_reconcile, object_,
                                               intent.c_object(), time.millis());
     }
@@ -2124,27 +2277,42 @@ public:
     /// failed cancellation removes nothing. A purchase leaves the list when its order is completed,
     /// cancelled or expired, by activation_view::keep, and by resolve() as not made. While an
     /// activation or a lease holds the number, it is not listed. Sends nothing.
-    unclaimed_list unclaimed() const {
+    [[nodiscard]] unclaimed_list unclaimed() const {
         return detail::create<unclaimed_list>(sastaotp_client_unclaimed, object_);
     }
     /// Settles the leases in the client's journal whose processes ended before they settled them:
     /// see config::journal and activation_view::settle. Without a journal there are none. A lease
     /// that could not be settled has an error, and unclaimed() lists its number. Actions getStatus
     /// and setStatus.
-    settled_leases settle_leftover_leases(on_too_early reaction) const {
+    [[nodiscard]] settled_leases settle_leftover_leases(on_too_early reaction) const {
         return detail::create<settled_leases>(sastaotp_client_settle_leftover_leases, object_,
-                                              static_cast<sastaotp_on_too_early>(reaction));
+                                              detail::to_c(reaction));
     }
-    /// Ends the use of a client: waits at most `time` for the replies of its purchases in flight.
-    /// Then lists each purchase of the client that is not settled or kept, even if an activation or
-    /// a lease holds it, and each one that unclaimed() lists. Report every entry: without a
-    /// journal, no other record of it exists after the process has ended. The client stays usable.
-    /// Sends nothing.
+    /// Finishes the purchases of a client before the program ends: waits at most `time` for the
+    /// replies of purchases in flight. Then lists each purchase of the client that is not settled
+    /// or kept, even if an activation or a lease holds it, and each one that unclaimed() lists.
+    /// Report every entry: without a journal, no other record of it exists after the process has
+    /// ended. The client stays usable. Sends nothing.
     ///
     ///     for (const auto &left : client.finish()) std::cerr << left.message() << "\n";
-    unclaimed_list finish(detail::duration time = std::chrono::seconds(10)) const {
+    [[nodiscard]] unclaimed_list finish(detail::duration time = std::chrono::seconds(10)) const {
         return detail::create<unclaimed_list>(sastaotp_client_finish, object_, time.millis());
     }
+
+private:
+    static client create(const sastaotp_config &settings) {
+        return detail::create<client>(sastaotp_client_new, &settings);
+    }
+    /// Creates an object whose calls this handle's token cancels.
+    template <class Owner, class Function, class... Arguments>
+    Owner claim(Function function, Arguments... arguments) const {
+        auto object = detail::create<Owner>(function, object_, arguments...);
+        object.canceller_ = canceller_;
+        return object;
+    }
+
+    // Keeps the callback of with(std::stop_token).
+    std::shared_ptr<const void> canceller_;
 };
 
 /// The number of an operation in its queue. It can be compared and can be the key of a map.
@@ -2172,9 +2340,34 @@ public:
     sastaotp::ticket ticket() const noexcept {
         return sastaotp::ticket(sastaotp_completion_ticket(object_));
     }
-    /// Returns status::ok, or the kind of failure of the operation.
+    /// Returns the pointer that was passed when the operation was submitted.
+    void *user() const noexcept { return sastaotp_completion_user(object_); }
+    /// Returns status::ok, or the kind of failure of the operation. Returns status::config after a
+    /// move.
     sastaotp::status status() const noexcept {
-        return sastaotp::status(sastaotp_completion_status(object_));
+        return detail::from_c<sastaotp::status>(sastaotp_completion_status(object_));
+    }
+    /// Returns the class of status().
+    sastaotp::status_class status_class() const noexcept { return class_of(status()); }
+    /// Returns the number that get_number, lease, buy or reget_number bought. Absent if the
+    /// operation failed or is of another kind; so are the next three.
+    std::optional<activation_view> activation() const noexcept {
+        return detail::optional_view<activation_view>(sastaotp_completion_activation(object_));
+    }
+    /// Returns the message that wait_for_code received. Absent if the operation failed or is of
+    /// another kind.
+    std::optional<sms_view> sms() const noexcept {
+        return detail::optional_view<sms_view>(sastaotp_completion_sms(object_));
+    }
+    /// Returns the result of complete, cancel or settle. Absent if the operation failed or is of
+    /// another kind.
+    std::optional<settlement_view> settlement() const noexcept {
+        return detail::optional_view<settlement_view>(sastaotp_completion_settlement(object_));
+    }
+    /// Returns the result of reconcile. Absent if the operation failed or is of another kind.
+    std::optional<reconciliation_view> reconciliation() const noexcept {
+        return detail::optional_view<reconciliation_view>(
+            sastaotp_completion_reconciliation(object_));
     }
     /// Returns the result of the operation as JSON. Empty if the operation failed.
     std::string_view json() const noexcept {
@@ -2202,54 +2395,130 @@ private:
 /// use it at once.
 ///
 ///     sastaotp::queue queue(client);
-///     queue.submit(R"({"op":"get_number","service":"tg","country":"22","max_price":"80"})");
-///     for (const auto &done : queue.take(100, 1min)) std::cout << done.get() << "\n";
+///     queue.submit_get_number(request, &job);
+///     for (const auto &done : queue.take(100, 1min)) {
+///         auto &job = *static_cast<my_job *>(done.user());
+///         if (auto number = done.activation())
+///             queue.submit_wait_for_code(number->id(), 5min, {}, &job);
+///         else if (auto sms = done.sms())
+///             job.use(sms->code());
+///         else if (auto error = done.error())
+///             std::cerr << error->message() << "\n";
+///     }
 ///
-/// sastaotp.h lists the operations at sastaotp_queue. The client may be destroyed before its queue.
-/// Destroying the queue ends its operations without waiting for them and without completions. The
-/// orders do not change. A purchase that was sent continues until its reply, and client::unclaimed
-/// lists it. It also lists a purchase that is finished but was not taken. Before the program ends,
-/// call close().
+/// Each submit function starts an operation and returns its ticket immediately. It throws
+/// status::config, and starts nothing, if an argument is invalid. If the operation itself fails,
+/// its completion contains the error. The completion also contains the pointer `user`, which the
+/// library never dereferences. Without a pointer only the ticket identifies the completion, so
+/// those overloads are [[nodiscard]].
+///
+/// The client may be destroyed before its queue. Destroying the queue ends its operations without
+/// waiting for them and without completions. The orders do not change. A purchase that was sent
+/// continues until its reply, and client::unclaimed lists it. It also lists a purchase that is
+/// finished but was not taken. Before the program ends, call close().
 class queue : public detail::owned<detail::view<sastaotp_queue>, sastaotp_queue_free> {
 public:
     using owned::owned;
 
-    /// Creates a queue on a client with at most 64 workers for purchases and 64 for the other
-    /// operations, so that slow purchases delay no poll. Starts no thread yet. A cancellation token
-    /// of the client does not affect the queue: cancel its tickets instead.
+    /// Creates a queue on a client with at most `workers` workers for purchases and as many for the
+    /// other operations, so that slow purchases delay no poll. The maximum is 512, and 0 means 64.
+    /// Starts no thread yet. A cancellation token of the client does not affect the queue: cancel
+    /// its tickets instead.
     ///
-    /// Throws status::connection if the process has no file descriptor left.
-    explicit queue(const client &owner)
-        : queue(detail::create<queue>(sastaotp_queue_new, owner.c_object())) {}
-    /// Creates a queue with at most `workers` workers for purchases and as many for the other
-    /// operations, 1 to 512. Throws as above, and
-    /// status::config if `workers` is out of range.
-    queue(const client &owner, std::uint32_t workers)
-        : queue(detail::create<queue>(sastaotp_queue_new_with_workers, owner.c_object(), workers)) {
+    /// Throws status::connection if the process has no file descriptor left, and status::config if
+    /// `workers` is out of range.
+    explicit queue(const client &owner, std::uint32_t workers = 0)
+        : queue(detail::create<queue>(sastaotp_queue_new, owner.c_object(), workers)) {}
+
+    /// Starts an operation that is given as JSON. sastaotp.h lists the operations at
+    /// sastaotp_queue_submit.
+    [[nodiscard]] sastaotp::ticket submit(std::string_view operation) const {
+        return submit(operation, nullptr);
+    }
+    sastaotp::ticket submit(std::string_view operation, void *user) const {
+        return start(sastaotp_queue_submit, user,
+                     detail::c_string("operation", operation).c_str());
+    }
+    /// Buys a number. See client::get_number. COSTS MONEY.
+    [[nodiscard]] sastaotp::ticket submit_get_number(const number_request &request) const {
+        return submit_get_number(request, nullptr);
+    }
+    sastaotp::ticket submit_get_number(const number_request &request, void *user) const {
+        const auto wanted = request.c_struct();
+        return start(sastaotp_queue_submit_get_number, user, &wanted);
+    }
+    /// Makes a prepared purchase. See client::buy. COSTS MONEY.
+    [[nodiscard]] sastaotp::ticket submit_buy(const intent_view &intent) const {
+        return submit_buy(intent, nullptr);
+    }
+    sastaotp::ticket submit_buy(const intent_view &intent, void *user) const {
+        return start(sastaotp_queue_submit_buy, user, intent.c_object());
+    }
+    /// Waits for a code. See activation_view::wait_for_code.
+    [[nodiscard]] sastaotp::ticket submit_wait_for_code(std::string_view id, detail::duration time,
+                                                        const wait_options &options = {}) const {
+        return submit_wait_for_code(id, time, options, nullptr);
+    }
+    sastaotp::ticket submit_wait_for_code(std::string_view id, detail::duration time,
+                                          const wait_options &options, void *user) const {
+        const auto settings = options.c_struct();
+        return start(sastaotp_queue_submit_wait_for_code, user, detail::c_string("id", id).c_str(),
+                     time.millis(), &settings);
+    }
+    /// Requests another code. See activation_view::request_next_code.
+    [[nodiscard]] sastaotp::ticket submit_request_next_code(std::string_view id) const {
+        return submit_request_next_code(id, nullptr);
+    }
+    sastaotp::ticket submit_request_next_code(std::string_view id, void *user) const {
+        return start(sastaotp_queue_submit_request_next_code, user,
+                     detail::c_string("id", id).c_str());
+    }
+    /// Completes an order after its code was used. See activation_view::complete.
+    [[nodiscard]] sastaotp::ticket submit_complete(std::string_view id) const {
+        return submit_complete(id, nullptr);
+    }
+    sastaotp::ticket submit_complete(std::string_view id, void *user) const {
+        return start(sastaotp_queue_submit_complete, user, detail::c_string("id", id).c_str());
+    }
+    /// Cancels an order for its refund. See activation_view::cancel. To cancel a ticket, call
+    /// cancel_ticket.
+    [[nodiscard]] sastaotp::ticket submit_cancel(std::string_view id) const {
+        return submit_cancel(id, nullptr);
+    }
+    sastaotp::ticket submit_cancel(std::string_view id, void *user) const {
+        return start(sastaotp_queue_submit_cancel, user, detail::c_string("id", id).c_str());
+    }
+    /// Completes the order if a code arrived, otherwise cancels it. See activation_view::settle.
+    [[nodiscard]] sastaotp::ticket submit_settle(std::string_view id, on_too_early reaction) const {
+        return submit_settle(id, reaction, nullptr);
+    }
+    sastaotp::ticket submit_settle(std::string_view id, on_too_early reaction, void *user) const {
+        return start(sastaotp_queue_submit_settle, user, detail::c_string("id", id).c_str(),
+                     detail::to_c(reaction));
+    }
+    /// Searches the history for a purchase whose outcome is unknown. See client::reconcile.
+    [[nodiscard]] sastaotp::ticket submit_reconcile(const intent_view &intent,
+                                                    detail::duration time) const {
+        return submit_reconcile(intent, time, nullptr);
+    }
+    sastaotp::ticket submit_reconcile(const intent_view &intent, detail::duration time,
+                                      void *user) const {
+        return start(sastaotp_queue_submit_reconcile, user, intent.c_object(), time.millis());
     }
 
-    /// Starts an operation, which is JSON, and returns its ticket immediately. Throws
-    /// status::config, and starts nothing, if the text is not a valid operation. If the operation
-    /// itself fails, its completion contains the error.
-    sastaotp::ticket submit(std::string_view operation) const {
-        std::uint64_t number = 0;
-        detail::call(sastaotp_queue_submit, object_,
-                     detail::c_string("operation", operation).c_str(), &number);
-        return sastaotp::ticket(number);
-    }
-    /// Cancels a ticket immediately: its completion is status::cancelled. Returns whether the
+    /// Cancels a ticket immediately: its completion has status::cancelled. Returns whether the
     /// ticket was open.
     ///
     /// Cancelling a wait does not change the order. A purchase that was already sent continues
     /// until its reply: its completion has charge::unknown, and client::unclaimed lists the number
     /// that was bought. A change of an order that is in flight may still take effect: its
     /// completion has phase::receive, and the status of the order shows the result.
-    bool cancel(sastaotp::ticket ticket) const noexcept {
+    bool cancel_ticket(sastaotp::ticket ticket) const noexcept {
         return sastaotp_queue_cancel(object_, static_cast<std::uint64_t>(ticket));
     }
     /// Takes at most `capacity` completions, oldest first, and reserves memory for that many. Waits
     /// at most `time` for the first; zero does not wait. Each completion is returned once.
-    std::vector<completion> take(std::size_t capacity, detail::duration time) const {
+    [[nodiscard]] std::vector<completion> take(std::size_t capacity, detail::duration time) const {
         std::vector<completion> taken;
         taken.reserve(capacity);
         std::vector<sastaotp_completion *> objects(capacity);
@@ -2270,29 +2539,362 @@ public:
     /// Waits at most `time` for the completion of one ticket. Absent if the operation has not
     /// finished by then. Throws status::config if the ticket is not from this queue, or its
     /// completion was already returned.
-    std::optional<completion> join(sastaotp::ticket ticket, detail::duration time) const {
+    [[nodiscard]] std::optional<completion> join(sastaotp::ticket ticket,
+                                                 detail::duration time) const {
         sastaotp_completion *object = nullptr;
         detail::call(sastaotp_queue_join, object_, static_cast<std::uint64_t>(ticket),
                      time.millis(), &object);
         return object ? std::optional<completion>(std::in_place, object) : std::nullopt;
     }
 
-    /// Ends the use of a queue: ends its operations except the purchases that were sent, and waits
-    /// at most `time` for their replies. Then returns the list of client::finish, which includes
-    /// the purchases whose completion was not taken. Report every entry: after the process has
-    /// ended, no other record of it exists.
-    unclaimed_list close(detail::duration time = std::chrono::seconds(10)) const {
+    /// Closes a queue: cancels its operations except the purchases that were sent, waits at most
+    /// `time` for their replies, and joins the queue's threads. Then returns the list of
+    /// client::finish, which includes the purchases whose completion was not taken. Report every
+    /// entry: without a journal, no other record of it exists after the process has ended.
+    /// Completions can still be taken afterwards.
+    [[nodiscard]] unclaimed_list close(detail::duration time = std::chrono::seconds(10)) const {
         return detail::create<unclaimed_list>(sastaotp_queue_close, object_, time.millis());
     }
 
-    /// Returns a file descriptor for poll, epoll and event loops. It is readable exactly while
-    /// there is a completion to take. Do not read from it or close it. It is valid until the queue
-    /// is destroyed: remove it from the event loop first.
-    int fd() const noexcept { return sastaotp_queue_fd(object_); }
+    /// Returns a file descriptor for poll, epoll and event loops; on Windows it is a SOCKET. It is
+    /// readable exactly while there is a completion to take. Do not read from it or close it. It is
+    /// valid until the queue is destroyed: remove it from the event loop first.
+    std::intptr_t fd() const noexcept { return sastaotp_queue_fd(object_); }
     /// Returns the number of open tickets: submitted and not finished. If it is 0, there may still
-    /// be completions to take: to take all, count them.
+    /// be completions to take. To know when all are taken, count submits and completions.
     std::size_t open_count() const noexcept { return sastaotp_queue_open_count(object_); }
+
+private:
+    template <class Function, class... Arguments>
+    sastaotp::ticket start(Function function, void *user, Arguments... arguments) const {
+        std::uint64_t number = 0;
+        detail::call(function, object_, arguments..., user, &number);
+        return sastaotp::ticket(number);
+    }
 };
+
+#if defined(__cpp_impl_coroutine) && defined(__cpp_lib_coroutine)
+
+class coroutine_queue;
+
+/// A typed result of a completion, which it keeps. Copies share the completion.
+template <class View>
+class completed : public View {
+public:
+    explicit completed(completion done, std::optional<View> result)
+        : View(result ? *result : View(nullptr)),
+          owner_(std::make_shared<const completion>(std::move(done))) {}
+    // No move: a copy is as cheap and leaves the source valid.
+    completed(const completed &) = default;
+    completed &operator=(const completed &) = default;
+
+private:
+    std::shared_ptr<const completion> owner_;
+};
+
+/// The number that a coroutine bought. See activation_view for its getters. Its calls block:
+/// pass its id() to the operations of coroutine_queue instead.
+using completed_activation = completed<activation_view>;
+/// The message that a coroutine received. Its texts are copies.
+using completed_sms = detail::copied_texts<completed<sms_view>>;
+/// The settlement of a coroutine's order.
+using completed_settlement = completed<settlement_view>;
+/// The result of a coroutine's search.
+using completed_reconciliation = completed<reconciliation_view>;
+
+namespace detail {
+
+/// Quotes a text for JSON.
+inline std::string json_text(std::string_view text) {
+    constexpr const char *digits = "0123456789abcdef";
+    std::string quoted = "\"";
+    for (const char byte : text) {
+        const auto value = static_cast<unsigned char>(byte);
+        if (value < 0x20)
+            (quoted += "\\u00") += {digits[value >> 4], digits[value & 15]};
+        else
+            (quoted += byte == '"' || byte == '\\' ? "\\" : "") += byte;
+    }
+    return quoted + "\"";
+}
+
+struct awaited;
+
+/// The members of a coroutine_queue, shared by its awaitables and its running calls, because a
+/// coroutine that a call resumes may destroy the coroutine_queue.
+struct awaited_operations {
+    std::optional<sastaotp::queue> queue;  // absent after the coroutine_queue was destroyed
+    // The operations whose completion was not taken, by the user pointer of their completion.
+    std::unordered_map<const void *, std::shared_ptr<awaited>> open;
+    std::exception_ptr thrown;  // the first exception of the coroutines that close() resumed
+
+    /// Takes a completion without waiting. Absent if there is none.
+    std::optional<completion> take() const {
+        sastaotp_completion *object = nullptr;
+        std::size_t count = 0;
+        call(sastaotp_queue_take, queue->c_object(), &object, std::size_t{1}, std::uint32_t{0},
+             &count);
+        return count ? std::optional<completion>(std::in_place, object) : std::nullopt;
+    }
+    /// Resumes the coroutine of a completion. It may destroy the coroutine_queue.
+    void finish(completion done);
+};
+
+/// An operation of a coroutine_queue, shared by its awaitable and the queue, because either may be
+/// destroyed first.
+struct awaited {
+    explicit awaited(std::shared_ptr<const awaited_operations> all) noexcept
+        : operations(std::move(all)) {}
+
+    const std::shared_ptr<const awaited_operations> operations;
+    sastaotp::ticket ticket{};
+    std::coroutine_handle<> coroutine;  // empty unless a coroutine waits
+    std::optional<completion> done;
+    bool abandoned = false;  // the awaitable was destroyed before it returned the result
+
+    void abandon() noexcept {
+        abandoned = true;
+        coroutine = nullptr;
+        if (done)
+            mark_unclaimed();
+        else if (operations->queue)
+            operations->queue->cancel_ticket(ticket);
+    }
+    /// Makes client::unclaimed list the number that was bought, because no coroutine has it.
+    void mark_unclaimed() const noexcept {
+        const auto number = done->activation();
+        if (!number || !operations->queue) return;
+        try {
+            const auto id = json_text(number->id());
+            operations->queue->submit("{\"op\":\"mark_unclaimed\",\"id\":" + id + "}", nullptr);
+        } catch (const error &) {
+            // The queue is closed, and its list contains the number.
+        }
+    }
+};
+
+inline void awaited_operations::finish(completion done) {
+    const auto entry = open.find(done.user());
+    if (entry == open.end()) return;  // of awaited::mark_unclaimed
+    const auto state = std::move(entry->second);
+    open.erase(entry);
+    state->done = std::move(done);
+    if (state->abandoned)
+        state->mark_unclaimed();
+    else if (state->coroutine)
+        std::exchange(state->coroutine, nullptr).resume();
+}
+
+/// Converts a completion to the result of an awaitable.
+template <class Result>
+Result result_of(completion done) {
+    done.get();  // throws the error of the operation
+    if constexpr (std::is_same_v<Result, completion>) {
+        return done;
+    } else if constexpr (std::is_base_of_v<activation_view, Result>) {
+        const auto result = done.activation();
+        return Result(std::move(done), result);
+    } else if constexpr (std::is_base_of_v<sms_view, Result>) {
+        const auto result = done.sms();
+        return Result(std::move(done), result);
+    } else if constexpr (std::is_base_of_v<settlement_view, Result>) {
+        const auto result = done.settlement();
+        return Result(std::move(done), result);
+    } else if constexpr (std::is_base_of_v<reconciliation_view, Result>) {
+        const auto result = done.reconciliation();
+        return Result(std::move(done), result);
+    } else {
+        static_assert(std::is_void_v<Result>);
+    }
+}
+
+}  // namespace detail
+
+/// An operation that was started and can be awaited once. `co_await` returns its result or throws
+/// its error. Start several before you await the first, and they run at the same time.
+///
+/// If it is destroyed before its operation has finished, for example with the coroutine that waits
+/// for it, its ticket is cancelled: see queue::cancel_ticket for a purchase that was already sent.
+/// If the operation has finished and bought a number, client::unclaimed lists the number.
+template <class Result>
+class [[nodiscard]] awaitable {
+public:
+    awaitable(awaitable &&) noexcept = default;
+    awaitable &operator=(awaitable &&other) noexcept {
+        awaitable moved(std::move(other));
+        state_.swap(moved.state_);
+        return *this;
+    }
+    ~awaitable() {
+        if (state_) state_->abandon();
+    }
+
+    bool await_ready() const noexcept { return !state_ || state_->done; }
+    void await_suspend(std::coroutine_handle<> coroutine) const noexcept {
+        state_->coroutine = coroutine;
+    }
+    Result await_resume() {
+        if (!state_ || !state_->done)
+            throw error("awaiting an operation: it has no result: await it once, and let "
+                        "resume_completions resume its coroutine");
+        const auto state = std::exchange(state_, nullptr);
+        return detail::result_of<Result>(std::move(*state->done));
+    }
+
+private:
+    friend class coroutine_queue;
+
+    explicit awaitable(std::shared_ptr<detail::awaited> state) noexcept
+        : state_(std::move(state)) {}
+
+    std::shared_ptr<detail::awaited> state_;
+};
+
+/// A queue whose operations are awaitable, for C++20 coroutines of any task type.
+///
+///     my_task buy(sastaotp::coroutine_queue &queue, sastaotp::number_request request) {
+///         auto number = co_await queue.get_number(request);
+///         auto sms = co_await queue.wait_for_code(number.id(), 5min);
+///         co_await queue.settle(number.id(), sastaotp::on_too_early::wait);
+///         use(sms.code());
+///     }
+///
+/// The program's event loop polls fd() and calls resume_completions(), which resumes the
+/// coroutines. One thread at a time may use the queue and run or destroy its coroutines; use a
+/// queue for each thread. It neither moves nor copies.
+///
+/// Each operation is submitted at its call, before it is awaited. It throws as the submit function
+/// of queue does. Before the program ends, call close(). A coroutine that still waits when the
+/// queue is destroyed is not resumed any more. A coroutine that the queue resumes may destroy the
+/// queue.
+class coroutine_queue {
+public:
+    /// Creates a queue on a client. See the constructor of queue.
+    explicit coroutine_queue(const client &owner, std::uint32_t workers = 0)
+        : operations_(std::make_shared<detail::awaited_operations>()) {
+        operations_->queue.emplace(owner, workers);
+    }
+    coroutine_queue(const coroutine_queue &) = delete;
+    coroutine_queue &operator=(const coroutine_queue &) = delete;
+    ~coroutine_queue() {
+        operations_->open.clear();
+        operations_->queue.reset();
+    }
+
+    /// Buys a number. See client::get_number. COSTS MONEY.
+    awaitable<completed_activation> get_number(const number_request &request) {
+        return start<completed_activation>(
+            [&](void *user) { return queue().submit_get_number(request, user); });
+    }
+    /// Makes a prepared purchase. See client::buy. COSTS MONEY.
+    awaitable<completed_activation> buy(const intent_view &intent) {
+        return start<completed_activation>(
+            [&](void *user) { return queue().submit_buy(intent, user); });
+    }
+    /// Waits for a code. See activation_view::wait_for_code.
+    awaitable<completed_sms> wait_for_code(std::string_view id, detail::duration time,
+                                           const wait_options &options = {}) {
+        return start<completed_sms>(
+            [&](void *user) { return queue().submit_wait_for_code(id, time, options, user); });
+    }
+    /// Requests another code. See activation_view::request_next_code.
+    awaitable<void> request_next_code(std::string_view id) {
+        return start<void>([&](void *user) { return queue().submit_request_next_code(id, user); });
+    }
+    /// Completes an order after its code was used. See activation_view::complete.
+    awaitable<completed_settlement> complete(std::string_view id) {
+        return start<completed_settlement>(
+            [&](void *user) { return queue().submit_complete(id, user); });
+    }
+    /// Cancels an order for its refund. See activation_view::cancel. To cancel an operation,
+    /// destroy its awaitable.
+    awaitable<completed_settlement> cancel_order(std::string_view id) {
+        return start<completed_settlement>(
+            [&](void *user) { return queue().submit_cancel(id, user); });
+    }
+    /// Completes the order if a code arrived, otherwise cancels it. See activation_view::settle.
+    awaitable<completed_settlement> settle(std::string_view id, on_too_early reaction) {
+        return start<completed_settlement>(
+            [&](void *user) { return queue().submit_settle(id, reaction, user); });
+    }
+    /// Searches the history for a purchase whose outcome is unknown. See client::reconcile.
+    awaitable<completed_reconciliation> reconcile(const intent_view &intent,
+                                                  detail::duration time) {
+        return start<completed_reconciliation>(
+            [&](void *user) { return queue().submit_reconcile(intent, time, user); });
+    }
+    /// Runs an operation that is given as JSON. See queue::submit.
+    awaitable<completion> run(std::string_view operation) {
+        return start<completion>([&](void *user) { return queue().submit(operation, user); });
+    }
+
+    /// Takes at most `most` completions without waiting, and resumes the coroutine of each. Returns
+    /// the number of completions. While more remain, the descriptor stays readable. If an exception
+    /// leaves a coroutine, throws it; the other completions stay in the queue.
+    std::size_t resume_completions(std::size_t most = 64) {
+        // A coroutine may destroy this object.
+        const auto operations = operations_;
+        if (operations->thrown)
+            std::rethrow_exception(std::exchange(operations->thrown, nullptr));
+        std::size_t taken = 0;
+        while (taken < most && operations->queue) {
+            auto done = operations->take();
+            if (!done) break;
+            ++taken;
+            operations->finish(std::move(*done));
+        }
+        return taken;
+    }
+
+    /// Closes the queue as queue::close does, and resumes every coroutine that waits: with its
+    /// result, or with status::cancelled. After that, starting an operation throws.
+    ///
+    /// If a coroutine throws out of its resumption, close() still resumes the others and returns
+    /// the list. The next resume_completions() throws the first of these exceptions.
+    [[nodiscard]] unclaimed_list close(detail::duration time = std::chrono::seconds(10)) {
+        // A coroutine may destroy this object.
+        const auto operations = operations_;
+        auto list = operations->queue->close(time);
+        for (const auto &entry : operations->open)
+            operations->queue->cancel_ticket(entry.second->ticket);
+        while (!operations->open.empty()) {
+            auto done = operations->take();
+            if (!done) break;
+            try {
+                operations->finish(std::move(*done));
+            } catch (...) {
+                if (!operations->thrown) operations->thrown = std::current_exception();
+            }
+        }
+        return list;
+    }
+
+    /// Returns the descriptor for the event loop. See queue::fd.
+    std::intptr_t fd() const noexcept { return queue().fd(); }
+    /// Returns the number of operations whose completion was not taken.
+    std::size_t open_count() const noexcept { return operations_->open.size(); }
+
+private:
+    const sastaotp::queue &queue() const noexcept { return *operations_->queue; }
+
+    template <class Result, class Submit>
+    awaitable<Result> start(Submit submit) {
+        auto state = std::make_shared<detail::awaited>(operations_);
+        auto &open = operations_->open;
+        const auto entry = open.emplace(state.get(), state).first;
+        try {
+            state->ticket = submit(state.get());
+        } catch (...) {
+            open.erase(entry);
+            throw;
+        }
+        return awaitable<Result>(std::move(state));
+    }
+
+    const std::shared_ptr<detail::awaited_operations> operations_;
+};
+
+#endif
 
 }  // namespace sastaotp
 

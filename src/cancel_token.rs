@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::system::Event;
 
-/// The longest time for which a blocked call does not see a trigger that wakes it in no other way.
+/// How long a blocked call can miss a trigger that does not wake it.
 const SLICE: Duration = Duration::from_millis(50);
 /// The longest single sleep on the event.
 const MAX_SLEEP: Duration = Duration::from_secs(86_400);
@@ -82,7 +82,7 @@ impl Shared {
             match next.get() {
                 Some(wake) if wake.pid == pid => return Ok(wake),
                 Some(wake) => next = &wake.of_child,
-                // If another thread is faster, its event counts.
+                // If another thread is faster, its event is used.
                 None => drop(next.set(Box::new(Wake::new(pid)?))),
             }
         }
@@ -128,7 +128,7 @@ impl CancelToken {
         true
     }
 
-    /// Sleeps until the token is triggered, or shorter.
+    /// Sleeps until the token is triggered or `duration` passes; may return earlier.
     fn sleep(&self, duration: Duration) {
         let slept = self.wake().and_then(|wake| wake.wait(duration));
         if slept.is_err() {

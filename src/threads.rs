@@ -1,7 +1,8 @@
 //! The threads that the library starts: they have a name, and their owner can join them.
 //!
-//! The system keeps the stack of an ended thread until it is joined. So a thread that ends joins
-//! the one that ended before it: at most one of them is not joined, however many were started.
+//! The system keeps the stack of an ended thread until it is joined. So each thread, when it ends,
+//! joins the thread that ended before it: at most one ended thread is not joined, however many were
+//! started.
 
 use std::collections::HashMap;
 use std::io;
@@ -22,7 +23,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The process whose threads these are. A forked child has a copy without the threads.
+    /// The process that owns the threads. A forked child has a copy of this set, but not the
+    /// threads.
     process: u32,
     running: HashMap<ThreadId, JoinHandle<()>>,
     /// The thread that ended last.
@@ -70,14 +72,14 @@ impl Threads {
         let process = process::id();
         if state.process != process {
             let of_parent = std::mem::replace(&mut *state, State { process, ..State::default() });
-            // Its handles belong to threads that do not exist here.
+            // The handles belong to threads that do not exist in this process.
             std::mem::forget(of_parent);
         }
         state
     }
 }
 
-/// Ends a thread, also by a panic.
+/// Records the end of a thread, even if it panics.
 struct EndGuard(Threads);
 
 impl Drop for EndGuard {
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_runs_on_is_not_joined() {
+    fn running_threads_are_not_joined() {
         let threads = Threads::default();
         let (sender, receiver) = mpsc::channel::<()>();
         threads.spawn("hanging", None, move || receiver.recv().unwrap_or_default()).unwrap();
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forked_child_joins_no_thread_of_its_parent() {
+    fn forked_child_joins_no_thread_of_its_parent() {
         let threads = Threads::default();
         let (sender, receiver) = mpsc::channel::<()>();
         threads.spawn("of the parent", None, move || receiver.recv().unwrap_or_default()).unwrap();

@@ -11,9 +11,7 @@ mod timing;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{
-    CancelToken, Charge, Client, ErrorKind, NumberRequest, Operation, Output, Queue, Ticket,
-};
+use sastaotp::{Charge, Client, ErrorKind, Operation, Output, Queue, Ticket};
 use serde_json::{Value, json};
 use timing::at_most;
 
@@ -214,7 +212,7 @@ fn outputs_are_typed() {
 }
 
 #[test]
-fn a_claimed_number_has_its_phone_number_and_price() {
+fn claimed_number_has_phone_number_and_price() {
     let fixture = Fixture::start("claimed");
     let bought = fixture.buy("zz_ok");
     let claimed = |id: &Value| {
@@ -222,7 +220,9 @@ fn a_claimed_number_has_its_phone_number_and_price() {
         json!([number.phone_number(), number.price()])
     };
     assert_eq!(claimed(&bought["id"]), json!([bought["phone_number"], bought["price_micros"]]));
-    let purchase = json!({"op": "get_number", "service": "zz_lost_reply", "country": "22", "max_price": "100"});
+    let purchase = json!({
+        "op": "get_number", "service": "zz_lost_reply", "country": "22", "max_price": "100",
+    });
     let lost = fixture.queue.join(fixture.submit(purchase), SOON).unwrap().unwrap();
     let error = json!(lost.result.unwrap_err());
     // An order of another program is claimed before any page of the history shows it.
@@ -250,7 +250,7 @@ fn a_closed_queue_keeps_no_taker_waiting() {
         fixture.queue.close(Duration::ZERO);
         assert!(taker.join().unwrap().is_empty());
     });
-    assert!(fixture.queue.take(1, SOON).is_empty(), "nor one that comes later");
+    assert!(fixture.queue.take(1, SOON).is_empty(), "a later take does not wait either");
 }
 
 #[test]

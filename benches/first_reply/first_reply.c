@@ -48,25 +48,23 @@ int main(void) {
 
 int main(void) {
     const char *base = getenv("SASTAOTP_BASE_URL"), *ca = getenv("CA_FILE");
-    static unsigned char pem[65536];
-    sastaotp_config *config = sastaotp_config_new();
+    static char pem[65536];
+    sastaotp_config config = SASTAOTP_CONFIG_INIT;
     sastaotp_client *client = NULL;
-    sastaotp_balance *balance = NULL;
-    int failed = sastaotp_config_set_base_url(config, base, NULL);
-    failed = failed || sastaotp_config_set_api_key(config, "first-reply", NULL);
+    int64_t micros = 0;
+    config.base_url = base;
+    config.api_key = "first-reply";
     if (ca != NULL) {
         FILE *file = fopen(ca, "rb");
         if (file == NULL) return 1;
-        size_t length = fread(pem, 1, sizeof pem, file);
-        failed = failed || sastaotp_config_add_ca_pem(config, pem, length, NULL);
+        config.ca_pem = pem;
+        config.ca_pem_length = fread(pem, 1, sizeof pem, file);
         fclose(file);
     }
-    failed = failed || sastaotp_client_new(config, &client, NULL);
-    failed = failed || sastaotp_client_get_balance(client, &balance, NULL);
-    failed = failed || sastaotp_balance_amount(balance) <= 0;
-    sastaotp_balance_free(balance);
+    int failed = sastaotp_client_new(&config, &client, NULL) != SASTAOTP_OK;
+    failed = failed || sastaotp_client_get_balance(client, &micros, NULL) != SASTAOTP_OK;
+    failed = failed || micros <= 0;
     sastaotp_client_free(client);
-    sastaotp_config_free(config);
     return failed;
 }
 

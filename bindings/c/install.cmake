@@ -1,5 +1,5 @@
-# Installs the libraries, the headers, the pkg-config file and the CMake package. The installed tree
-# can be moved.
+# Installs the libraries, the headers, the licences, the pkg-config file and the CMake package. The
+# installed tree can be moved.
 include(CMakePackageConfigHelpers)
 
 file(GLOB headers CONFIGURE_DEPENDS "${SASTAOTP_ROOT}/include/sastaotp.h*")
@@ -11,10 +11,17 @@ if(SASTAOTP_BUILD_SHARED)
     install(PROGRAMS "${output}/${SASTAOTP_SHARED_LINK}"
         DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT sastaotp_development)
 endif()
+if(SASTAOTP_DEBUG_SYMBOLS)  # gdb finds the file in the folder of the library
+    install(FILES "${output}/${SASTAOTP_DEBUG_FILE}"
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT sastaotp_debug)
+endif()
 if(SASTAOTP_BUILD_STATIC)
     install(FILES "${output}/${SASTAOTP_STATIC_FILE}"
         DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT sastaotp_development)
 endif()
+
+install(FILES "${SASTAOTP_ROOT}/LICENSE-APACHE" "${SASTAOTP_ROOT}/LICENSE-MIT"
+    DESTINATION "${CMAKE_INSTALL_DATAROOTDIR}/licenses/sastaotp" COMPONENT sastaotp_runtime)
 
 # pkg-config. The paths are relative to the file, unless a folder is outside the prefix.
 set(pc_folder "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, c_char};
 use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
 
 use super::activation_status::sastaotp_activation_status;
 use super::boundary::{
@@ -29,9 +30,10 @@ use crate::{Activation, Amount, OnTooEarly, Result};
 /// error, SASTAOTP_ERROR_NOT_FOUND, SASTAOTP_ERROR_ALREADY_FINISHED or SASTAOTP_ERROR_TOO_EARLY.
 pub struct sastaotp_activation {
     activation: ForkGuarded<Activation>,
-    /// This and the following fields never change, so a forked child may read them.
+    /// Empty until the number is known, which can be after the claim. A forked child may read it,
+    /// and the following fields, which never change.
+    phone_number: OnceLock<CString>,
     id: CString,
-    phone_number: Option<CString>,
     purchase: Option<sastaotp_purchase>,
 }
 
@@ -41,9 +43,12 @@ impl Object for sastaotp_activation {
 
 impl sastaotp_activation {
     pub(super) fn new(activation: Activation) -> Self {
+        let known = activation.phone_number().filter(|number| !number.is_empty());
         Self {
+            phone_number: known
+                .map(|number| c_string(number.to_owned()).into())
+                .unwrap_or_default(),
             id: c_string(activation.id().to_owned()),
-            phone_number: activation.phone_number().map(|number| c_string(number.to_owned())),
             purchase: activation
                 .purchase()
                 .cloned()
@@ -58,7 +63,7 @@ unsafe fn as_activation<'a>(argument: *const sastaotp_activation) -> Result<&'a 
     required(argument)?.activation.required::<sastaotp_activation>()
 }
 
-/// The reaction of a settle if the service does not allow cancelling the order yet.
+/// How a settle reacts if the service does not allow cancelling the order yet.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_on_too_early(pub i32);
@@ -119,27 +124,37 @@ pub unsafe extern "C" fn sastaotp_activation_id(
     read_or(activation, null(), |activation| activation.id.as_ptr())
 }
 
-/// Returns the phone number verbatim. Returns NULL if the activation was claimed by its id and this
-/// process has no record of its purchase: the process did not buy it, and no search or resolution
-/// found it. Empty if it was found without a number. Since 0.1.0.
+/// Returns the phone number as the service writes it. Returns NULL if the activation was claimed by
+/// its id and this process does not know its number: it did not buy it, and no search, resolution
+/// or page of the history showed it. Empty if the order was found without a number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_phone_number(
     activation: *const sastaotp_activation,
 ) -> *const c_char {
     read_or(activation, null(), |activation| {
-        activation.phone_number.as_ref().map_or(null(), |number| number.as_ptr())
+        if let Some(number) = activation.phone_number.get() {
+            return number.as_ptr();
+        }
+        match activation.activation.get().and_then(Activation::phone_number) {
+            None => null(),
+            Some("") => c"".as_ptr(),
+            Some(number) => {
+                activation.phone_number.get_or_init(|| c_string(number.to_owned())).as_ptr()
+            }
+        }
     })
 }
 
-/// Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
-/// if sastaotp_activation_purchase is NULL. Since 0.1.0.
+/// Writes the amount charged, in micro-rupees. Returns false if neither the purchase nor the
+/// history stated it, or if sastaotp_activation_phone_number returns NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_price_micros(
     activation: *const sastaotp_activation,
     micros: *mut i64,
 ) -> bool {
     read_into(activation, micros, |activation| {
-        activation.purchase.as_ref()?.0.price.map(Amount::micros)
+        let stated = activation.purchase.as_ref().and_then(|purchase| purchase.0.price);
+        stated.or_else(|| activation.activation.get()?.price()).map(Amount::micros)
     })
 }
 
@@ -207,8 +222,8 @@ pub unsafe extern "C" fn sastaotp_activation_ending(
     })
 }
 
-/// Reads the status. If it contains a code, the activation keeps the code. Sends getStatus, and
-/// getStatusV2 to read the text of a message.
+/// Reads the status. If it contains a code, the activation keeps the code. Actions getStatus, and
+/// getStatusV2 for the text of a message.
 ///
 /// Fails with a read error or SASTAOTP_ERROR_NOT_FOUND. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -227,18 +242,19 @@ pub unsafe extern "C" fn sastaotp_activation_get_status(
 ///
 /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
 /// more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
-/// replies are slow, the last poll starts before the deadline. If the service still waits for a
-/// code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
-/// Nor does one answer that the order is cancelled, that the id is unknown or that the key is
-/// invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive
-/// waits keep the interval between polls.
+/// replies are slow, the last poll starts before the deadline. Polls are at least 5 seconds apart:
+/// a poll that would be due in the last seven seconds before the deadline is skipped in favour of
+/// the poll at the deadline, and a wait of less than 5 seconds polls once, at its start. If the
+/// service still waits for a code after the expiry, the wait continues to the timeout. Transient
+/// failures do not end the wait. A single reply that the order is cancelled, that the id is unknown
+/// or that the key is invalid does not end it either: the next poll must confirm it. To show
+/// progress, wait one second at a time: consecutive waits keep the interval between polls.
 ///
 /// Fails with SASTAOTP_ERROR_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_ERROR_EXPIRED,
 /// SASTAOTP_ERROR_ACTIVATION_CANCELLED or SASTAOTP_ERROR_ALREADY_FINISHED if the order ended,
 /// SASTAOTP_ERROR_CANCELLED, or with an error that waiting cannot fix, such as
 /// SASTAOTP_ERROR_AUTHENTICATION. A failed wait does not change the order, unless the options
-/// cancel it: you can wait again. Since
-/// 0.1.0.
+/// cancel it: you can wait again. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
     activation: *const sastaotp_activation,
@@ -254,7 +270,8 @@ pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
 }
 
 /// Waits for a code as sastaotp_activation_wait_for_code does, but if none arrives in time, writes
-/// NULL to `*sms` and returns SASTAOTP_OK. For a program that looks again and again.
+/// NULL to `*sms` and returns SASTAOTP_OK. For a program that calls it in a loop, for example to
+/// show progress.
 ///
 /// Fails as sastaotp_activation_wait_for_code does, but not with SASTAOTP_ERROR_WAIT_TIMEOUT. Since
 /// 0.1.0.
@@ -279,8 +296,8 @@ pub unsafe extern "C" fn sastaotp_activation_try_wait_for_code(
 /// Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
 /// because no status shows whether the request had an effect.
 ///
-/// Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service
-/// answers that the order is cancelled. Since 0.1.0.
+/// Fails with a change error, and with SASTAOTP_ERROR_ACTIVATION_CANCELLED if the service answers
+/// that the order is cancelled. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_mark_sms_sent(
     activation: *const sastaotp_activation,
@@ -358,9 +375,9 @@ pub unsafe extern "C" fn sastaotp_activation_cancel(
 /// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before
 /// it cancels, it polls once, as sastaotp_activation_cancel does.
 ///
-/// `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
-/// the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
-/// 0.1.0.
+/// `on_too_early` is the reaction if the order is too young to be cancelled. Waiting continues
+/// until the service allows it or the order has expired. Fails as sastaotp_activation_cancel does.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_settle(
     activation: *const sastaotp_activation,
@@ -375,8 +392,8 @@ pub unsafe extern "C" fn sastaotp_activation_settle(
 }
 
 /// Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish
-/// and sastaotp_queue_close do not list it any more. For a number that another program or a later
-/// run settles. Sends nothing.
+/// and sastaotp_queue_close do not list it any more. Use it for a number that another program or a
+/// later run settles. Sends nothing.
 ///
 /// Fails with SASTAOTP_ERROR_CONFIG for an invalid argument. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -390,8 +407,8 @@ pub unsafe extern "C" fn sastaotp_activation_keep(
     })
 }
 
-/// Frees an activation or a handle of one. The order does not change. If it is open and no other
-/// activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
+/// Frees an activation. The order does not change. If it is open and no other activation holds it,
+/// sastaotp_client_unclaimed lists the number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_free(activation: *mut sastaotp_activation) {
     free(activation);

@@ -150,7 +150,7 @@ mod tests {
             std::slice::from_raw_parts(text.cast::<u8>(), length + 1)
         };
         assert_eq!((verbatim, length), (&b"a\0b\0"[..], 3));
-        // SAFETY: the length is not asked for.
+        // SAFETY: the length is not requested.
         assert_eq!(
             read(unsafe { texts.text(Some(&texts[1]), std::ptr::null_mut()) }),
             "a\u{fffd}b"

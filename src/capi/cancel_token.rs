@@ -27,15 +27,15 @@ pub extern "C" fn sastaotp_cancel_token_new() -> *mut sastaotp_cancel_token {
 }
 
 /// Triggers the token: every call that uses it returns SASTAOTP_ERROR_CANCELLED within 100 ms, and
-/// every later call fails the same way. These go on, because they protect money:
+/// every later call fails the same way. These functions continue, because they protect money:
 /// sastaotp_lease_close and sastaotp_lease_free settle the order, sastaotp_client_finish waits for
 /// purchases, and sastaotp_client_settle_leftover_leases returns the leases with the reason why
-/// each one is not settled. To change an order after the trigger, claim it again with the client
+/// each one is not settled. To change an order after the trigger, claim it again through a client
 /// without the token.
 ///
 /// May be called from any thread while others are blocked in calls, and from a signal handler: it
-/// takes no lock and no memory. Before the token is freed, no handler may be able to trigger it.
-/// Does nothing if `token` is NULL. Since 0.1.0.
+/// takes no lock and allocates nothing. A token that a signal handler can trigger must not be
+/// freed: keep it until the process ends. Does nothing if `token` is NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_cancel_token_trigger(token: *const sastaotp_cancel_token) {
     read_or(token, (), |token| token.0.get().map(CancelToken::cancel).unwrap_or_default());

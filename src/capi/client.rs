@@ -80,7 +80,7 @@ pub unsafe extern "C" fn sastaotp_client_from_env(
     create(client, error, || Client::from_env().map(sastaotp_client::new))
 }
 
-/// Creates a handle of the same client with a cancellation token and a timeout of its own.
+/// Creates a handle of the same client with its own cancellation token and timeout.
 ///
 /// `token` can cancel the calls of the handle; if it is NULL, the handle has the token of `client`.
 /// `timeout_ms` is the longest duration of a call in milliseconds; if it is 0, the handle has the
@@ -114,9 +114,8 @@ pub unsafe extern "C" fn sastaotp_client_with(
 }
 
 /// Frees a client or a handle of one. Its activations, leases, iterators, queues and results stay
-/// usable. No other
-/// thread may be in a purchase of the client. Does not wait for purchases in flight: before the
-/// program ends, call sastaotp_client_finish. Since 0.1.0.
+/// usable. Does not wait for purchases in flight: before the program ends, call
+/// sastaotp_client_finish. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_free(client: *mut sastaotp_client) {
     free(client);
@@ -147,11 +146,12 @@ pub unsafe extern "C" fn sastaotp_client_unclaimed(
     create(list, error, || Ok(sastaotp_unclaimed_list::new(as_client(client)?.unclaimed())))
 }
 
-/// Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its
-/// purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
-/// an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
-/// every entry: without a journal, no other record of it exists after the process has ended. The
-/// client stays usable. Sends nothing. A triggered token does not end the wait.
+/// Finishes the purchases of a client before the program ends: waits at most `timeout_ms`
+/// milliseconds for the replies of purchases in flight. Then lists each purchase of the client that
+/// is not settled or kept, even if an activation or a lease holds it, and each one that
+/// sastaotp_client_unclaimed lists. Report every entry: without a journal, no other record of it
+/// exists after the process has ended. The client stays usable. Sends nothing. A triggered token
+/// does not end the wait.
 ///
 /// 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
 /// 0.1.0.

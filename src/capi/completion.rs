@@ -118,9 +118,10 @@ pub unsafe extern "C" fn sastaotp_completion_error(
 }
 
 /// Returns the number that get_number, lease, buy or reget_number bought. Returns NULL if the
-/// operation failed, or is another one. The activation belongs to the completion; to keep a number,
-/// claim it by its id with sastaotp_client_activation, or go on with operations of the queue. Since
-/// 0.1.0.
+/// operation failed or is of another kind. The activation belongs to the completion; to keep a
+/// number, claim it by its id with sastaotp_client_activation, or submit further operations on it
+/// to the queue. Until the completion is freed, it holds the number: sastaotp_client_unclaimed does
+/// not list it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_completion_activation(
     completion: *const sastaotp_completion,
@@ -131,8 +132,8 @@ pub unsafe extern "C" fn sastaotp_completion_activation(
     })
 }
 
-/// Returns the message for which wait_for_code waited. Returns NULL if the operation failed, or is
-/// another one. The message belongs to the completion. Since 0.1.0.
+/// Returns the message that wait_for_code received. Returns NULL if the operation failed or is of
+/// another kind. The message belongs to the completion. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_completion_sms(
     completion: *const sastaotp_completion,
@@ -143,8 +144,8 @@ pub unsafe extern "C" fn sastaotp_completion_sms(
     })
 }
 
-/// Returns the result of complete, cancel or settle. Returns NULL if the operation failed, or is
-/// another one. The settlement belongs to the completion. Since 0.1.0.
+/// Returns the result of complete, cancel or settle. Returns NULL if the operation failed or is of
+/// another kind. The settlement belongs to the completion. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_completion_settlement(
     completion: *const sastaotp_completion,
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn sastaotp_completion_settlement(
     })
 }
 
-/// Returns the result of reconcile. Returns NULL if the operation failed, or is another one. The
+/// Returns the result of reconcile. Returns NULL if the operation failed or is of another kind. The
 /// reconciliation belongs to the completion. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_completion_reconciliation(

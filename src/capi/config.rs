@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::boundary::{duration, optional_bytes, optional_text, unknown_constant};
+use super::boundary::{duration, null_argument, optional_bytes, optional_text, unknown_constant};
 use super::options::{Options, c_bool, options};
 use crate::{Amount, ApiKeyLocation, ClientBuilder, Durability, Error, Result};
 
@@ -30,7 +30,7 @@ pub const SASTAOTP_DURABILITY_POWER: sastaotp_durability = sastaotp_durability(0
 pub const SASTAOTP_DURABILITY_PROCESS: sastaotp_durability = sastaotp_durability(1);
 
 /// The settings of a client. Initialize it with SASTAOTP_CONFIG_INIT, then set the members that you
-/// need: the others, which are NULL, 0 or false, mean the default. sastaotp_client_new copies the
+/// need: the others are NULL, 0 or false, which means the default. sastaotp_client_new copies the
 /// settings and checks them.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -53,20 +53,20 @@ pub struct sastaotp_config {
     ///
     /// However this process ends, the next process that opens the folder with the same API key and
     /// base URL has its purchases: sastaotp_client_unclaimed lists them, and their activations have
-    /// the codes that arrived. The budget is that of all these processes together, from the first
-    /// purchase in the journal on. Several processes can use a folder at once. All clients of an
-    /// API key and a base URL in a process use the same folder and durability.
+    /// the codes that arrived. All these processes share one budget, which counts from the first
+    /// purchase in the journal. Several processes can use a folder at once. All clients of an API
+    /// key and a base URL in a process use the same folder and durability.
     ///
-    /// The folder contains phone numbers and codes. Those of settled orders are removed by the next
-    /// purchase or settlement after half a day. It never contains the API key. A journal does not
-    /// protect against the loss of the disk. sastaotp_client_new opens the folder, and fails with
-    /// SASTAOTP_ERROR_JOURNAL if it cannot be used. A purchase that cannot be written fails in the
-    /// same way: then nothing is sent.
+    /// The folder contains phone numbers and codes. Half a day after an order was settled, the next
+    /// purchase or settlement removes its number and codes. The folder never contains the API key.
+    /// A journal does not protect against the loss of the disk. sastaotp_client_new opens the
+    /// folder, and fails with SASTAOTP_ERROR_JOURNAL if it cannot be used. A purchase that cannot
+    /// be written fails in the same way: then nothing is sent.
     pub journal: *const c_char,
-    /// The maximum total of all charges, in micro-rupees: 0 allows no purchase,
-    /// SASTAOTP_NO_BUDGET, which the initializer sets, any. A purchase that could exceed it fails
-    /// before it is sent. A confirmed refund returns its money to the budget. With a budget, every
-    /// purchase needs a maximum price.
+    /// The maximum total of all charges, in micro-rupees: 0 allows no purchase; SASTAOTP_NO_BUDGET,
+    /// which the initializer sets, sets no limit. A purchase that could exceed it fails before it
+    /// is sent. A confirmed refund returns its money to the budget. With a budget, every purchase
+    /// needs a maximum price.
     ///
     /// Only the purchases that this client sends count. A purchase that another client or an
     /// earlier run sent does not count, even if this client finds it. With a journal, the purchases
@@ -97,7 +97,7 @@ pub struct sastaotp_config {
     /// Whether the members `api_key`, `base_url` and `journal` that are NULL are read from the
     /// environment: SASTAOTP_API_KEY, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
     pub from_env: c_bool,
-    /// For later versions: 0.
+    /// Reserved for later versions: must be 0.
     pub reserved: [u8; 6],
 }
 
@@ -147,11 +147,18 @@ pub(super) unsafe fn builder(config: *const sastaotp_config) -> Result<ClientBui
     if let Some(user_agent) = optional_text(config.user_agent, "user_agent")? {
         builder = builder.user_agent(user_agent);
     }
+    if config.ca_pem.is_null() && config.ca_pem_length != 0 {
+        return Err(null_argument("ca_pem"));
+    }
     if let Some(pem) = optional_bytes(config.ca_pem, config.ca_pem_length) {
         builder = builder.add_ca_pem(pem);
     }
     if let Some(folder) = optional_text(config.journal, "journal")? {
         builder = builder.journal(folder);
+    }
+    if config.budget_micros < 0 {
+        let reason = format!("{} is negative: use 0 or more", config.budget_micros);
+        return Err(Error::config("setting the budget", reason));
     }
     if config.budget_micros != SASTAOTP_NO_BUDGET {
         builder = builder.budget(Amount::from_micros(config.budget_micros));

@@ -10,7 +10,7 @@ use super::pointer;
 use crate::{Charge, Error, ErrorKind, Phase, Retry};
 
 /// The outcome of a call: SASTAOTP_OK, or the kind of failure. SASTAOTP_STATUS_CLASS returns the
-/// class of a status, also of one that is newer than the program.
+/// class of a status, even if it is newer than the program.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_status(pub i32);
@@ -123,7 +123,7 @@ pub struct sastaotp_status_class(pub i32);
 
 /// Success.
 pub const SASTAOTP_CLASS_OK: sastaotp_status_class = sastaotp_status_class(0);
-/// The caller is the reason: an argument, a setting, a limit, or a cancellation.
+/// An argument, a setting or a limit of the caller, or a cancellation.
 pub const SASTAOTP_CLASS_CALLER: sastaotp_status_class = sastaotp_status_class(1);
 /// The service refused the request.
 pub const SASTAOTP_CLASS_REFUSED: sastaotp_status_class = sastaotp_status_class(2);
@@ -144,7 +144,8 @@ pub struct sastaotp_charge(pub i32);
 pub const SASTAOTP_CHARGE_UNKNOWN: sastaotp_charge = sastaotp_charge(0);
 /// Certainly nothing was charged.
 pub const SASTAOTP_CHARGE_NONE: sastaotp_charge = sastaotp_charge(1);
-/// Money was charged.
+/// Money was charged: sastaotp_client_unclaimed lists the number. No call of this version fails
+/// with it.
 pub const SASTAOTP_CHARGE_MADE: sastaotp_charge = sastaotp_charge(2);
 
 /// Whether the same call may succeed later.
@@ -238,8 +239,8 @@ pub unsafe extern "C" fn sastaotp_error_hint(error: *const sastaotp_error) -> *c
     read_or(error, null(), |error| error.error.c_str(error.error.hint()))
 }
 
-/// Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply
-/// contains none. Since 0.1.0.
+/// Returns the service's error code, such as "NO_BALANCE". Returns NULL if the reply contains
+/// none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_code(error: *const sastaotp_error) -> *const c_char {
     read_or(error, null(), |error| {
@@ -307,9 +308,8 @@ pub unsafe extern "C" fn sastaotp_error_fault(error: *const sastaotp_error) -> *
     read_or(error, null(), |error| error.error.c_str_or_null(error.error.fault()))
 }
 
-/// Returns the first 4,096 characters of the reply if the reply is the reason for the
-/// failure. Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since
-/// 0.1.0.
+/// Returns the first 4,096 characters of the reply if the reply is the reason for the failure.
+/// Otherwise returns NULL. `length` may be NULL: see "Texts" in the conventions. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_raw(
     error: *const sastaotp_error,

@@ -64,7 +64,7 @@ impl Process {
     }
 }
 
-/// A process, or none, in a static.
+/// A static that contains a process, or none.
 pub(super) struct ProcessCell {
     /// 0 if no process was set.
     id: AtomicU32,

@@ -8,6 +8,7 @@ use super::client::{as_client, sastaotp_client};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
 use super::number_request::{number_request, sastaotp_number_request};
+use super::pointer;
 use super::settlement::sastaotp_settlement;
 use crate::{Error, Lease, Result};
 
@@ -17,7 +18,15 @@ pub struct sastaotp_lease {
     /// `None` after the lease was closed or kept. Guarded, because a forked child that frees its
     /// copy must not cancel the order.
     lease: ForkGuarded<Option<Lease>>,
-    activation: sastaotp_activation,
+    /// Separate memory, because other threads may use it while one closes the lease.
+    activation: *mut sastaotp_activation,
+}
+
+impl Drop for sastaotp_lease {
+    fn drop(&mut self) {
+        // SAFETY: from `into_raw`, and the lease is freed once.
+        drop(unsafe { pointer::from_raw(self.activation) });
+    }
 }
 
 impl Object for sastaotp_lease {
@@ -27,7 +36,7 @@ impl Object for sastaotp_lease {
 impl sastaotp_lease {
     pub(super) fn new(lease: Lease) -> Self {
         Self {
-            activation: sastaotp_activation::new((*lease).clone()),
+            activation: pointer::into_raw(sastaotp_activation::new((*lease).clone())),
             lease: ForkGuarded::new(Some(lease)),
         }
     }
@@ -68,14 +77,14 @@ pub unsafe extern "C" fn sastaotp_client_lease(
 pub unsafe extern "C" fn sastaotp_lease_activation(
     lease: *const sastaotp_lease,
 ) -> *const sastaotp_activation {
-    read_or(lease, null(), |lease| &raw const lease.activation)
+    read_or(lease, null(), |lease| lease.activation.cast_const())
 }
 
 /// Ends the lease and settles the order: see sastaotp_activation_settle. If that fails,
 /// sastaotp_client_unclaimed lists the number once the lease is freed. Free it afterwards.
 ///
-/// A token that was triggered before does not prevent it: then the order is settled as
-/// sastaotp_lease_free does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
+/// A triggered token does not prevent it: the call then settles the order as sastaotp_lease_free
+/// does, for at most 10 seconds and with SASTAOTP_ON_TOO_EARLY_FAIL.
 ///
 /// Fails as sastaotp_activation_settle does, and with SASTAOTP_ERROR_CONFIG if the lease has
 /// already ended. One thread at a time. Since 0.1.0.

@@ -1,16 +1,15 @@
 //! The log of the library, for a callback of the program.
 //!
-//! A record can be written under a lock of the library, so it only enters a channel. One thread,
-//! which holds no lock, calls the callback. It starts after the thread of the previous callback has
+//! The library can log while it holds a lock, so a message only enters a list. One thread, which
+//! holds no lock, calls the callback. It starts after the thread of the previous callback has
 //! ended, so no two calls overlap. A forked child does not have this thread: it logs nothing until
 //! it sets its own callback.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,16 +21,16 @@ use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::{Process, ProcessCell};
 use crate::{Error, ErrorKind, Result};
 
-/// The level of a record, and the highest level that a callback receives.
+/// The level of a log message, and the most detailed level that a callback receives.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_log_level(pub i32);
 
-/// No record.
+/// No messages.
 pub const SASTAOTP_LOG_OFF: sastaotp_log_level = sastaotp_log_level(0);
-/// Defects.
+/// Defects of the library.
 pub const SASTAOTP_LOG_ERROR: sastaotp_log_level = sastaotp_log_level(1);
-/// Money that needs a person: a number that is listed as unclaimed, a journal that fails.
+/// Problems with money that need a person: a number is listed as unclaimed, a journal fails.
 pub const SASTAOTP_LOG_WARN: sastaotp_log_level = sastaotp_log_level(2);
 /// Purchases and settlements, by their ids.
 pub const SASTAOTP_LOG_INFO: sastaotp_log_level = sastaotp_log_level(3);
@@ -40,13 +39,13 @@ pub const SASTAOTP_LOG_DEBUG: sastaotp_log_level = sastaotp_log_level(4);
 /// Everything.
 pub const SASTAOTP_LOG_TRACE: sastaotp_log_level = sastaotp_log_level(5);
 
-/// Receives a record. `message` is one line that never contains the API key; it is valid during the
-/// call.
+/// Receives a log message. `message` is one line that never contains the API key; it is valid
+/// during the call.
 pub type sastaotp_log_callback = Option<
     unsafe extern "C" fn(user: *mut c_void, level: sastaotp_log_level, message: *const c_char),
 >;
 
-/// How many records wait for the callback at most. Further ones are counted and dropped.
+/// The maximum number of messages that wait for the callback. Further ones are counted and dropped.
 const CAPACITY: usize = 4096;
 
 const SETTING: &str = "setting the log";
@@ -57,16 +56,17 @@ struct Log(#[allow(dead_code, reason = "gives it an address")] u8);
 static LOG: Log = Log(0);
 
 /// The process that set the log. A forked child may have copies of the locks below that are held
-/// for ever.
+/// forever.
 static OWNER: ProcessCell = ProcessCell::new();
 
-/// Callers of `sastaotp_log_set` take turns, except the callback itself.
+/// Callers of `sastaotp_log_set` hold it in turn, except the callback itself.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Locked for a moment, under any other lock.
+/// Locked briefly, possibly while any other lock is held.
 static STATE: Mutex<State> = Mutex::new(State { sink: None, ending: Vec::new() });
 
-/// How often, in milliseconds, a forked child tries to take a lock that may be held for ever.
+/// How many times, a millisecond apart, a forked child tries to take a lock that may be held
+/// forever.
 const TRIES: u32 = 100;
 
 thread_local! {
@@ -80,19 +80,77 @@ struct State {
     ending: Vec<JoinHandle<()>>,
 }
 
-/// The way to a callback.
+/// The connection to the thread of a callback.
 struct Sink {
     level: LevelFilter,
-    records: SyncSender<(Level, CString)>,
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
 }
 
+// Not a channel of the standard library, which adds 30 KB to the C library.
 #[derive(Default)]
 struct Shared {
-    /// Whether the callback may not be called any more.
-    ended: AtomicBool,
-    dropped: AtomicU64,
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    messages: VecDeque<(Level, CString)>,
+    /// How many messages were dropped since the last one.
+    dropped: u64,
+    phase: Phase,
+}
+
+/// The phase of a callback's thread.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    /// The previous callback may still be called.
+    #[default]
+    Starting,
+    Running,
+    /// Ends after the last message.
+    Closing,
+    /// Ends without another call.
+    Ended,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, level: Level, message: CString) {
+        let mut waiting = self.lock();
+        if waiting.messages.len() < CAPACITY {
+            waiting.messages.push_back((level, message));
+            self.changed.notify_one();
+        } else {
+            waiting.dropped += 1;
+        }
+    }
+
+    fn set(&self, phase: Phase) {
+        self.lock().phase = phase;
+        self.changed.notify_one();
+    }
+
+    /// Waits for the next message, and for how many were dropped since the one before; `None` at
+    /// the end.
+    fn next(&self) -> Option<(Level, CString, u64)> {
+        let waits = |waiting: &mut Waiting| match waiting.phase {
+            Phase::Starting => true,
+            Phase::Running => waiting.messages.is_empty(),
+            Phase::Closing | Phase::Ended => false,
+        };
+        let waited = self.changed.wait_while(self.lock(), waits);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner);
+        if waiting.phase == Phase::Ended {
+            return None;
+        }
+        let (level, message) = waiting.messages.pop_front()?;
+        Some((level, message, mem::take(&mut waiting.dropped)))
+    }
 }
 
 /// The callback of the program.
@@ -115,16 +173,14 @@ impl Callback {
         }
     }
 
-    fn run(&self, records: &Receiver<(Level, CString)>, shared: &Shared) {
+    fn run(&self, shared: &Shared) {
         IS_LOG_THREAD.set(true);
-        let is_ended = || shared.ended.load(Ordering::Relaxed);
-        while let (false, Ok((level, message))) = (is_ended(), records.recv()) {
-            let dropped = shared.dropped.swap(0, Ordering::Relaxed);
+        while let Some((level, message, dropped)) = shared.next() {
             if dropped > 0 && self.level >= Level::Warn {
-                let lost = format!("{dropped} records were lost: the log callback is too slow");
+                let lost = format!("{dropped} log messages were dropped: the callback is too slow");
                 self.call(Level::Warn, &c_string(lost));
             }
-            if !is_ended() {
+            if shared.lock().phase != Phase::Ended {
                 self.call(level, &message);
             }
         }
@@ -140,35 +196,40 @@ impl log::Log for Log {
         if !self.enabled(record.metadata()) || !OWNER.is_this_process() {
             return;
         }
-        let message = c_string(record.args().to_string());
+        // A record can quote the service, which must not forge another line.
+        let message = record.args().to_string().replace(char::is_control, " ");
+        let message = c_string(message);
         let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sink) = state.sink.as_ref().filter(|sink| record.level() <= sink.level)
-            && sink.records.try_send((record.level(), message)).is_err()
-        {
-            sink.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        if let Some(sink) = state.sink.as_ref().filter(|sink| record.level() <= sink.level) {
+            sink.shared.send(record.level(), message);
         }
     }
 
     fn flush(&self) {}
 }
 
-/// Sets the callback that receives the library's log: the records of `level` and of all more
-/// serious levels. There is one callback in a process, so it is for the program, not for a library
-/// that uses this one. One thread at a time calls it, a thread of this library that holds no lock:
-/// it may call any function, and a slow callback delays no call. If more than 4,096 records wait
-/// for it, further ones are dropped and counted in a record. `user` is passed to each call.
+/// Sets the callback that receives the library's log: the messages of `level` and of all more
+/// serious levels. A process has one callback, so a program sets it, not a library that uses this
+/// one. A thread of this library calls the callback, one call at a time, and holds no lock: the
+/// callback may call any function, and a slow callback delays no other call. If more than 4,096
+/// messages wait for it, further ones are dropped, and a message reports their number. `user` is
+/// passed to each call.
 ///
-/// SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the records that
-/// wait were delivered and the last call of the previous callback has returned, so `user` can be
-/// freed then, and the callback's code unloaded. The caller must not hold a lock that the callback
-/// takes. Set the log off before the program ends. A C++ exception must not leave the callback.
+/// SASTAOTP_LOG_OFF or a NULL `callback` ends the log. The function returns after the waiting
+/// messages were delivered and the last call of the previous callback has returned. Then `user` can
+/// be freed and the code of the callback unloaded. The caller must not hold a lock that the
+/// callback takes. Set the log off before the program ends. A C++ exception must not leave the
+/// callback.
 ///
-/// From the callback only SASTAOTP_LOG_OFF is possible: it returns immediately, the records that
-/// wait are dropped, and the next call of this function waits for the end of the callback.
+/// The callback itself can only set SASTAOTP_LOG_OFF. Then the function returns immediately, the
+/// waiting messages are dropped, and the next call of this function waits until the callback has
+/// returned.
 ///
 /// Fails with SASTAOTP_ERROR_CONFIG if `level` is not one of the constants, if the callback sets
 /// another callback, or if the program has another logger of the Rust crate `log`, and with
-/// SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. Since 0.1.0.
+/// SASTAOTP_ERROR_CONNECTION if no thread can be started. Then the log is unchanged. In a forked
+/// child it also fails with SASTAOTP_ERROR_CONFIG if another thread of the parent was in this
+/// function during the fork. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_log_set(
     level: sastaotp_log_level,
@@ -193,6 +254,10 @@ pub unsafe extern "C" fn sastaotp_log_set(
 
 /// Replaces the callback, and waits for the end of the previous one.
 fn set(callback: Option<Callback>) -> Result<()> {
+    // A child that is forked in the callback is not the thread of its own log.
+    if OWNER.is_another_process() {
+        IS_LOG_THREAD.set(false);
+    }
     if IS_LOG_THREAD.get() {
         return end_from_callback(callback.is_some());
     }
@@ -201,14 +266,18 @@ fn set(callback: Option<Callback>) -> Result<()> {
     if callback.is_some() && log::set_logger(&LOG).is_err() && !is_ours() {
         return Err(Error::config(SETTING, "the program has another logger: use that one"));
     }
-    let next = callback.map(start).transpose().map_err(|error| {
+    let sink = callback.map(start).transpose().map_err(|error| {
         let reason = format!("no thread could be started ({})", error.kind());
         Error::new(ErrorKind::Connection, SETTING, reason)
     })?;
-    let (sink, begin) = next.unzip();
+    let next = sink.as_ref().map(|sink| Arc::clone(&sink.shared));
     let is_inherited = OWNER.is_another_process();
     let previous = {
-        let mut state = locked(&STATE)?;
+        let mut state = locked(&STATE).inspect_err(|_| {
+            if let Some(next) = &next {
+                next.set(Phase::Ended);
+            }
+        })?;
         OWNER.set();
         if is_ours() {
             log::set_max_level(sink.as_ref().map_or(LevelFilter::Off, |sink: &Sink| sink.level));
@@ -216,18 +285,20 @@ fn set(callback: Option<Callback>) -> Result<()> {
         mem::replace(&mut *state, State { sink, ending: Vec::new() })
     };
     if is_inherited {
-        // Its threads do not exist in this process, and its channel may be locked for ever.
+        // Its threads do not exist in this process, and their locks may be held forever.
         mem::forget(previous);
     } else {
         let State { sink, ending } = previous;
-        // Without the sender, the thread ends after the last record.
-        let thread = sink.map(|sink| sink.thread);
+        let thread = sink.map(|Sink { shared, thread, .. }| {
+            shared.set(Phase::Closing);
+            thread
+        });
         for thread in ending.into_iter().chain(thread) {
             let _ = thread.join();
         }
     }
-    if let Some(begin) = begin {
-        let _ = begin.send(());
+    if let Some(next) = next {
+        next.set(Phase::Running);
     }
     Ok(())
 }
@@ -235,14 +306,14 @@ fn set(callback: Option<Callback>) -> Result<()> {
 /// Ends the log from its own callback.
 fn end_from_callback(sets_another: bool) -> Result<()> {
     if sets_another {
-        let reason = "a callback can only set the log off: set another one from another thread";
+        let reason = "the callback can only set the log off: set another one from another thread";
         return Err(Error::config(SETTING, reason));
     }
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
     let is_own = |sink: &mut Sink| sink.thread.thread().id() == thread::current().id();
     // Another thread that replaces the callback has taken the sink, and waits for this one.
     if let Some(Sink { shared, thread, .. }) = state.sink.take_if(is_own) {
-        shared.ended.store(true, Ordering::Relaxed);
+        shared.set(Phase::Ended);
         state.ending.push(thread);
         log::set_max_level(LevelFilter::Off);
     }
@@ -271,19 +342,14 @@ fn is_ours() -> bool {
     std::ptr::addr_eq(std::ptr::from_ref(log::logger()), &raw const LOG)
 }
 
-/// Starts the thread of a callback, which waits for the sender that is also returned.
-fn start(callback: Callback) -> std::io::Result<(Sink, SyncSender<()>)> {
+/// Starts the thread of a callback, which waits until its phase is [`Phase::Running`].
+fn start(callback: Callback) -> std::io::Result<Sink> {
     let level = callback.level;
-    let (records, receiver) = sync_channel(CAPACITY);
-    let (begin, may_begin) = sync_channel(1);
     let shared = Arc::new(Shared::default());
     let thread = {
         let shared = Arc::clone(&shared);
-        thread::Builder::new().name("sastaotp-log".to_owned()).spawn(move || {
-            if may_begin.recv().is_ok() {
-                callback.run(&receiver, &shared);
-            }
-        })?
+        let builder = thread::Builder::new().name("sastaotp-log".to_owned());
+        builder.spawn(move || callback.run(&shared))?
     };
-    Ok((Sink { level, records, shared, thread }, begin))
+    Ok(Sink { level, shared, thread })
 }

@@ -14,8 +14,8 @@ use crate::{Amount, NumberRequest, PriceLimit, Result};
 /// country and the price. A purchase copies the request, so one request can buy many numbers.
 ///
 /// State the country: one of `country`, `operator_` and `any_country`, or the first two together.
-/// State the price: `max_price_micros`. If one of the two is not stated, or two statements
-/// disagree, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
+/// State the price: `max_price_micros`. If the country or the price is missing, or two members
+/// contradict each other, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sastaotp_number_request {
@@ -31,13 +31,13 @@ pub struct sastaotp_number_request {
     /// other vendors of the protocol it is the name of a mobile operator.
     pub operator_: *const c_char,
     /// The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
-    /// any price, which a client with a budget does not. 0, which the initializer sets, is refused.
+    /// any price, unless the client has a budget. 0, which the initializer sets, is refused.
     pub max_price_micros: i64,
     /// Whether the service may choose the country.
     pub any_country: c_bool,
     /// Whether the number must be able to receive several codes.
     pub multi_sms: c_bool,
-    /// For later versions: 0.
+    /// Reserved for later versions: must be 0.
     pub reserved: [u8; 6],
 }
 
@@ -169,8 +169,9 @@ pub unsafe extern "C" fn sastaotp_client_intend(
 /// message states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
 /// known. An intent that an earlier run saved is looked up in the order history first (action
 /// getOrders). The call fails in the same way, and names the candidates, unless the search is
-/// complete and found none. That takes ten minutes, or `late_booking_ms` of the settings, from the
-/// first search of this process, because the earlier run may have sent the request at its end.
+/// complete and found none. A complete search takes ten minutes, or `late_booking_ms` of the
+/// settings, from the first search of this process, because the earlier run may have sent the
+/// request at its end.
 ///
 /// Fails with a purchase error. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_is_no_bool_is_refused() {
+    fn members_that_are_not_bools_are_refused() {
         assert!(!c_bool(0).get("a").unwrap() && c_bool(1).get("a").unwrap());
         let error = c_bool(0xcc).get("from_env").unwrap_err().to_string();
         assert!(

@@ -135,9 +135,9 @@ pub unsafe extern "C" fn sastaotp_orders_total(
     read_into(orders, count, |orders| orders.0.total)
 }
 
-/// Returns the activation id of an order that a proxy may have bought again by repeating a request,
-/// or NULL after the last one: such an order resembles a purchase of this client, and no purchase
-/// explains it. Since 0.1.0.
+/// Returns the activation id of an order on the page that may be an unwanted duplicate, or NULL
+/// after the last one. Such an order resembles a recent purchase of this client, but this client
+/// did not make it: a proxy may have repeated a request. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_extra_order(
     orders: *const sastaotp_orders,
@@ -149,8 +149,8 @@ pub unsafe extern "C" fn sastaotp_orders_extra_order(
 }
 
 /// Returns the page as a JSON object with the keys `orders` (each as in sastaotp_order_json),
-/// `total` (the number of orders on all pages), `extra_orders` (as
-/// sastaotp_orders_extra_order returns them) and `raw` (the reply). Since 0.1.0.
+/// `total` (the number of orders on all pages), `extra_orders` (as sastaotp_orders_extra_order
+/// returns them) and `raw` (the reply). Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_json(orders: *const sastaotp_orders) -> *const c_char {
     read_or(orders, null(), |orders| orders.0.json())

@@ -117,8 +117,7 @@ pub unsafe extern "C" fn sastaotp_prices_available(
 }
 
 /// Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has
-/// country, service, price_micros and available.
-/// Unfiltered, it has several megabytes. Since 0.1.0.
+/// country, service, price_micros and available. Unfiltered, it has several megabytes. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_json(prices: *const sastaotp_prices) -> *const c_char {
     read_or(prices, null(), |prices| prices.0.json())

@@ -97,9 +97,9 @@ pub unsafe extern "C" fn sastaotp_purchase_note(
     read_or(purchase, null(), |purchase| purchase.0.c_str_or_null(purchase.0.note.as_deref()))
 }
 
-/// Returns the warning at an index, as a sentence, or NULL after the last one. A warning says that
-/// the price was above the maximum, that the number is of another country, or that the reply is
-/// unusual. The purchase is valid despite it, so read the warnings after each purchase. Since
+/// Returns the warning at an index, as a sentence, or NULL after the last one. A warning states
+/// that the price was above the maximum, that the number is of another country, or that the reply
+/// is unusual. The purchase is valid despite it, so read the warnings after each purchase. Since
 /// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_warning(

@@ -23,13 +23,13 @@ use crate::{Error, Operation, Queue, Result, Ticket};
 /// waits in one thread, or calls that block no event loop. Any number of threads may use it at
 /// once.
 ///
-/// Submit an operation with a pointer of your own. When sastaotp_queue_fd is readable, take the
-/// completions: each returns the pointer and a typed result. Between two polls a wait occupies no
-/// worker.
+/// Submit an operation with a pointer to your own data. When sastaotp_queue_fd is readable, take
+/// the completions: each returns the pointer and a typed result. Between two polls a wait occupies
+/// no worker.
 ///
 /// The queue holds each number that it bought until its order is settled, so its operations need
 /// only the id: sastaotp_activation_id of sastaotp_completion_activation. When the queue is freed,
-/// sastaotp_client_unclaimed lists the numbers that are open.
+/// sastaotp_client_unclaimed lists the numbers whose orders are open.
 pub struct sastaotp_queue(ForkGuarded<Queue>);
 
 impl Object for sastaotp_queue {
@@ -43,17 +43,18 @@ unsafe fn as_queue<'a>(argument: *const sastaotp_queue) -> Result<&'a Queue> {
 
 /// Creates a queue on a client. Starts no thread yet.
 ///
-/// `workers` is the largest number of workers for purchases, and as many for the other operations,
-/// so that slow purchases delay no poll: 1 to 512, or 0 for 64. Each worker makes one request at a
+/// `workers` is the maximum number of workers for purchases, and also for the other operations, so
+/// that slow purchases delay no poll: 1 to 512, or 0 for 64. Each worker makes one request at a
 /// time. If there are too few, the interval between the polls of one wait grows to the number of
-/// waits times the duration of a reply, divided by the workers. A purchase that waits for a worker
-/// loses none of its time, unless the settings of the client state a timeout: then its ticket
-/// completes within the timeout, and a purchase whose reply would be too late is not sent.
+/// waits times the duration of a reply, divided by the workers. The time that a purchase waits for
+/// a worker does not count towards its timeout, unless the settings of the client state a timeout:
+/// then its ticket completes within the timeout, and a purchase whose reply would be too late is
+/// not sent.
 ///
 /// The client may be freed before the queue. A cancellation token of the client does not affect the
-/// queue: cancel its tickets instead. Fails
-/// with SASTAOTP_ERROR_CONFIG if `workers` is out of range, and with SASTAOTP_ERROR_CONNECTION if
-/// the process has no file descriptor left. Since 0.1.0.
+/// queue: cancel its tickets instead. Fails with SASTAOTP_ERROR_CONFIG if `workers` is out of
+/// range, and with SASTAOTP_ERROR_CONNECTION if the process has no file descriptor left. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_new(
     client: *const sastaotp_client,
@@ -78,28 +79,32 @@ pub unsafe extern "C" fn sastaotp_queue_new(
 /// Starts an operation and writes its ticket to `*ticket`, unless `ticket` is NULL.
 unsafe fn submit(
     queue: *const sastaotp_queue,
-    operation: impl FnOnce() -> Result<Operation>,
+    operation: &mut dyn FnMut() -> Result<Operation>,
     user: *mut c_void,
     ticket: *mut u64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
         pointer::write(ticket, 0);
-        let begun = as_queue(queue)?.submit_with_user(operation()?, user as usize)?;
-        pointer::write(ticket, begun.number());
+        let operation = operation()?;
+        as_queue(queue)?.submit_with_user(operation, user as usize, |begun| {
+            pointer::write(ticket, begun.number());
+        })?;
         Ok(())
     })
 }
 
-/// Starts an operation in JSON, for the operations without a function of their own and for other
+/// Starts an operation in JSON, for the operations that have no submit function and for other
 /// languages. Returns immediately.
 ///
 /// This and the other submits return `user` with the completion, by sastaotp_completion_user. They
 /// write the ticket to `*ticket`, for sastaotp_queue_cancel and sastaotp_queue_join, unless
-/// `ticket` is NULL. The completion may be taken by another thread before the submit returns.
+/// `ticket` is NULL. The ticket is written before the operation starts; another thread may take its
+/// completion before the submit returns.
 ///
-/// Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if the operation is not valid.
-/// If the operation itself fails, its completion contains the error.
+/// Each submit fails with SASTAOTP_ERROR_CONFIG, and starts nothing, if an argument cannot be read.
+/// If the operation itself fails, its completion contains the error, even if a request has no
+/// country or no price.
 ///
 /// An operation is a JSON object with a name, `op`, and arguments, such as
 /// {"op":"get_number","service":"tg","country":"22","max_price":"80"} or
@@ -133,8 +138,13 @@ pub unsafe extern "C" fn sastaotp_queue_submit(
     ticket: *mut u64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    let read = || Operation::from_json(required_text(operation, "operation")?);
-    submit(queue, read, user, ticket, error)
+    submit(
+        queue,
+        &mut || Operation::from_json(required_text(operation, "operation")?),
+        user,
+        ticket,
+        error,
+    )
 }
 
 /// Starts sastaotp_client_get_number, which COSTS MONEY: sastaotp_completion_activation returns the
@@ -147,7 +157,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_get_number(
     ticket: *mut u64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    submit(queue, || Ok(Operation::GetNumber(number_request(request)?)), user, ticket, error)
+    submit(queue, &mut || Ok(Operation::GetNumber(number_request(request)?)), user, ticket, error)
 }
 
 /// Starts sastaotp_client_buy, which COSTS MONEY: sastaotp_completion_activation returns the
@@ -162,7 +172,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_buy(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Ok(Operation::Buy { intent: required(intent)?.intent().clone() }),
+        &mut || Ok(Operation::Buy { intent: required(intent)?.intent().clone() }),
         user,
         ticket,
         error,
@@ -183,7 +193,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_wait_for_code(
 ) -> sastaotp_status {
     submit(
         queue,
-        || {
+        &mut || {
             let options = copied_options(options)?;
             Ok(Operation::WaitForCode {
                 id: required_text(id, "id")?.to_owned(),
@@ -210,7 +220,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_request_next_code(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Ok(Operation::RequestNextCode { id: required_text(id, "id")?.to_owned() }),
+        &mut || Ok(Operation::RequestNextCode { id: required_text(id, "id")?.to_owned() }),
         user,
         ticket,
         error,
@@ -229,7 +239,9 @@ pub unsafe extern "C" fn sastaotp_queue_submit_complete(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Ok(Operation::Complete { id: required_text(id, "id")?.to_owned(), without_code: false }),
+        &mut || {
+            Ok(Operation::Complete { id: required_text(id, "id")?.to_owned(), without_code: false })
+        },
         user,
         ticket,
         error,
@@ -248,7 +260,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_cancel(
 ) -> sastaotp_status {
     submit(
         queue,
-        || Ok(Operation::Cancel { id: required_text(id, "id")?.to_owned() }),
+        &mut || Ok(Operation::Cancel { id: required_text(id, "id")?.to_owned() }),
         user,
         ticket,
         error,
@@ -268,7 +280,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_settle(
 ) -> sastaotp_status {
     submit(
         queue,
-        || {
+        &mut || {
             let (id, on_too_early) = (required_text(id, "id")?.to_owned(), on_too_early.read()?);
             Ok(Operation::Settle { id, on_too_early })
         },
@@ -291,7 +303,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_reconcile(
 ) -> sastaotp_status {
     submit(
         queue,
-        || {
+        &mut || {
             let intent = required(intent)?.intent().clone();
             Ok(Operation::Reconcile { intent, timeout_ms: Some(timeout_ms.into()) })
         },
@@ -301,7 +313,7 @@ pub unsafe extern "C" fn sastaotp_queue_submit_reconcile(
     )
 }
 
-/// Cancels a ticket immediately: its completion is SASTAOTP_ERROR_CANCELLED. Returns whether the
+/// Cancels a ticket immediately: its completion has SASTAOTP_ERROR_CANCELLED. Returns whether the
 /// ticket was open. Returns false if `queue` is NULL or belongs to the parent process.
 ///
 /// Cancelling a wait does not change the order. A purchase that was already sent continues until
@@ -320,8 +332,8 @@ pub unsafe extern "C" fn sastaotp_queue_cancel(queue: *const sastaotp_queue, tic
 /// at most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned
 /// once. After sastaotp_queue_close it does not wait: take until `*count` is 0.
 ///
-/// A cancellation token does not end the wait. To wake the thread for another reason as well, wait
-/// for sastaotp_queue_fd and that reason together.
+/// A cancellation token does not end the wait. To wait for other events too, poll sastaotp_queue_fd
+/// together with them.
 ///
 /// The caller owns each completion: free it with sastaotp_completion_free. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -341,7 +353,7 @@ pub unsafe extern "C" fn sastaotp_queue_take(
             return Err(null_argument("completions"));
         }
         let taken = as_queue(queue)?.take(capacity, duration(timeout_ms));
-        // A panic must not leave a place that the caller frees without an object.
+        // Converts all before it writes the count: if this panics, the count stays 0.
         let taken: Vec<_> = taken.into_iter().map(sastaotp_completion::new).collect();
         pointer::write(count, taken.len());
         for (index, completion) in taken.into_iter().enumerate() {
@@ -390,17 +402,17 @@ pub unsafe extern "C" fn sastaotp_queue_fd(queue: *const sastaotp_queue) -> isiz
 }
 
 /// Returns the number of open tickets: submitted and not finished. If it is 0, there may still be
-/// completions to take: to take all, count them. Since 0.1.0.
+/// completions to take. To know when all are taken, count submits and completions. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_open_count(queue: *const sastaotp_queue) -> usize {
     read_or(queue, 0, |queue| queue.0.get().map_or(0, Queue::open))
 }
 
-/// Ends the use of a queue: cancels its operations except the purchases that were sent, and waits
-/// at most `timeout_ms` milliseconds for their replies. Each ticket completes, and its completion
-/// can still be taken: take them to have each `user` back. Then returns the list of
-/// sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
-/// every entry: without a journal, no other record of it exists after the process has ended.
+/// Closes a queue: cancels its operations except the purchases that were sent, and waits at most
+/// `timeout_ms` milliseconds for their replies. Each ticket completes, and its completion can still
+/// be taken: take them to get each `user` back. Then returns the list of sastaotp_client_finish,
+/// which includes the purchases whose completion was not taken. Report every entry: without a
+/// journal, no other record of it exists after the process has ended.
 ///
 /// Within the same time, joins the threads that the queue and its purchases started. 10,000 is a
 /// good value for `timeout_ms`. Free the queue afterwards, and `*list` with
@@ -417,10 +429,10 @@ pub unsafe extern "C" fn sastaotp_queue_close(
     })
 }
 
-/// Frees a queue and ends its operations without waiting for them: without completions, so the
-/// `user` of an operation is not returned. Waits and reads end within a second; the orders do not
-/// change. A purchase that was sent continues until its reply, and sastaotp_client_unclaimed lists
-/// it. It also lists a purchase that is finished but was not taken. Before the program ends, call
+/// Frees a queue and ends its operations without waiting for them. They have no completions, so
+/// their `user` is not returned. Waits and reads end within a second; the orders do not change. A
+/// purchase that was sent continues until its reply, and sastaotp_client_unclaimed lists it. It
+/// also lists a purchase that is finished but was not taken. Before the program ends, call
 /// sastaotp_queue_close first. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_free(queue: *mut sastaotp_queue) {

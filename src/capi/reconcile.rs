@@ -33,10 +33,10 @@ impl sastaotp_reconciliation {
 }
 
 /// Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
-/// milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
+/// milliseconds. 60,000 is a good value; 0 searches once. Action getOrders.
 ///
 /// Returns earlier only if the evidence proves that an order is the purchase, or if the search is
-/// complete. Otherwise looks until the time is over: the history can lag, and another program's
+/// complete. Otherwise continues until the time is over: the history can lag, and another program's
 /// order can look the same. If the search is not complete then, the purchase stays unknown and
 /// listed, and the next call continues.
 ///
@@ -44,10 +44,10 @@ impl sastaotp_reconciliation {
 /// pass its activation id to sastaotp_client_activation. If there are several, call
 /// sastaotp_client_resolve_made first; let a person decide if several are likely, or none is.
 ///
-/// The claim of the only candidate resolves the purchase, unless the search ended less than 60
-/// seconds after the reply was lost and was not complete. Then the maximum stays reserved, and a
-/// refund of that order makes the purchase unknown again: call sastaotp_client_resolve_made as well
-/// if you know that the order is yours.
+/// Claiming the only candidate resolves the purchase, unless the search ended less than 60 seconds
+/// after the reply was lost and was not complete. Then the maximum stays reserved, and a refund of
+/// that order makes the purchase unknown again: call sastaotp_client_resolve_made as well if you
+/// know that the order is yours.
 ///
 /// Fails with a read error. If it fails, the purchase stays unknown: sastaotp_error_charge is
 /// SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
@@ -89,8 +89,9 @@ pub unsafe extern "C" fn sastaotp_reconciliation_get(
 }
 
 /// Returns whether the evidence proves that the candidate at an index is the purchase. If it does,
-/// the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. Returns false
-/// if the index is out of range. Since 0.1.0.
+/// the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. It is false for
+/// most candidates, because the history does not show which request made an order: then decide by
+/// the evidence, and claim the candidate. Returns false if the index is out of range. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_is_ours(
     reconciliation: *const sastaotp_reconciliation,
@@ -182,8 +183,7 @@ pub unsafe extern "C" fn sastaotp_client_resolve_not_made(
 ///
 /// Fails with SASTAOTP_ERROR_CONFIG if the reply may still arrive, if the purchase is known to be
 /// refused or to have bought another activation, or if another purchase bought this activation.
-/// Since
-/// 0.1.0.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_resolve_made(
     client: *const sastaotp_client,

@@ -112,7 +112,7 @@ pub unsafe extern "C" fn sastaotp_settled_leases_error(
 }
 
 /// Returns the leases as a JSON object with the member `leases`. Each of its entries has unclaimed,
-/// settlement and error; the one of the last two that does not apply is null. Since 0.1.0.
+/// settlement and error; one of the last two is null. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_settled_leases_json(
     leases: *const sastaotp_settled_leases,

@@ -40,7 +40,8 @@ pub const SASTAOTP_SETTLED_COMPLETED: sastaotp_settled = sastaotp_settled(1);
 pub const SASTAOTP_SETTLED_CANCELLED: sastaotp_settled = sastaotp_settled(2);
 /// Not cancelled, because a code arrived first. The order is still open: complete it.
 pub const SASTAOTP_SETTLED_CODE_ARRIVED: sastaotp_settled = sastaotp_settled(3);
-/// The order had already ended.
+/// The order had already ended: it was completed, cancelled or expired before.
+/// sastaotp_activation_ending of its activation returns which, if it is known.
 pub const SASTAOTP_SETTLED_ALREADY_OVER: sastaotp_settled = sastaotp_settled(4);
 
 /// Returns the state of the order. Returns SASTAOTP_SETTLED_UNKNOWN if `settlement` is NULL.

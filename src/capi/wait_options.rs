@@ -22,7 +22,7 @@ pub struct sastaotp_wait_options {
     /// states whether the order was cancelled. An order that cannot be cancelled yet stays open:
     /// settle it later. If the cancellation fails in another way, the wait fails with its error.
     pub cancel_on_timeout: c_bool,
-    /// For later versions: 0.
+    /// Reserved for later versions: must be 0.
     pub reserved: [u8; 2],
 }
 

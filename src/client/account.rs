@@ -1,10 +1,11 @@
 //! `Account`: the part of a client that all clients of an API key and a base URL share.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use super::fork_safe::ForkSafe;
 use super::ledger::Ledger;
 use super::live_activations::LiveActivations;
 use super::record::OwnerId;
@@ -31,11 +32,14 @@ pub(super) enum Service<'a> {
 
 /// The accounts of the process, by key and URL. They outlive their clients, because a program can
 /// make a client for each of its requests, and each must find the purchases of the others.
-static ACCOUNTS: Mutex<Option<Accounts>> = Mutex::new(None);
+static ACCOUNTS: ForkSafe<Option<Accounts>> = ForkSafe::new();
 
 /// If the table has this many accounts, idle ones are dropped before another one is added. An idle
 /// account has no client and no purchase that needs its ledger.
 const MAX_IDLE_KEPT: usize = 64;
+
+// The maps of an account are trees, because the accounts live until the process ends: valgrind
+// follows the pointers of a tree, and reports the content of a hash table as possibly lost.
 
 #[derive(Default)]
 struct Accounts {
@@ -44,10 +48,10 @@ struct Accounts {
     process: u32,
     /// Two random keys, so that the table needs no copy of an API key.
     hashers: [RandomState; 2],
-    by_url: HashMap<(Fingerprint, String), Arc<Account>>,
+    by_url: BTreeMap<(Fingerprint, String), Arc<Account>>,
     /// A service is identified by the address of its transport. The address stays unique, because
     /// every client of the account keeps the transport alive.
-    by_transport: HashMap<(Fingerprint, usize), Weak<Account>>,
+    by_transport: BTreeMap<(Fingerprint, usize), Weak<Account>>,
 }
 
 /// The 128 bits that stand for an API key in this process.
@@ -56,7 +60,7 @@ type Fingerprint = [u64; 2];
 impl Account {
     /// Returns the account of a key at a service: the same one for all clients.
     pub(super) fn of(key: &str, service: &Service<'_>) -> Arc<Self> {
-        let mut accounts = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = ACCOUNTS.lock();
         let process = std::process::id();
         if accounts.as_ref().is_some_and(|accounts| accounts.process != process) {
             // Not dropped, because a thread of the parent may have been changing a ledger.

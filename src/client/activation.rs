@@ -46,7 +46,7 @@ pub(super) struct SharedActivation {
     client: Client,
     id: String,
     purchase: Option<Arc<(Intent, Purchase)>>,
-    /// The number in the ledger, once it has one, if the purchase has none.
+    /// The number in the ledger, if the purchase has none and the ledger has one.
     listed_number: OnceLock<String>,
     state: Mutex<OrderState>,
     /// Whether a cancellation may have applied: its reply was lost, and no later reply shows the
@@ -133,7 +133,7 @@ pub(crate) struct UnheldActivation {
 }
 
 impl UnheldActivation {
-    /// Claims the order: the one of the purchase, if a handle of it is left.
+    /// Claims the order. If a handle of it is left, the claim shares its state.
     pub(crate) fn claim(self) -> Activation {
         let Self { client, id, purchase, shared } = self;
         let shared = shared.upgrade().unwrap_or_else(|| Activation::find_or_share(&client, &id));
@@ -289,12 +289,12 @@ impl Activation {
     }
 
     /// Returns the price that was charged. `None` if neither the purchase nor the history stated
-    /// it, or as for [`Activation::phone_number`].
+    /// it, or if [`Activation::phone_number`] is `None`.
     pub fn price(&self) -> Option<Amount> {
         self.purchase().and_then(|purchase| purchase.price).or_else(|| self.known_to_ledger().0)
     }
 
-    /// Returns the number that the ledger has: of the history, or of a purchase that was resolved
+    /// Returns the number in the ledger: from the history, or from a purchase that was resolved
     /// after the activation was claimed.
     fn listed_number(&self) -> Option<&str> {
         let number = &self.shared.listed_number;
@@ -310,7 +310,7 @@ impl Activation {
     /// Returns the price and the number of the order in the ledger.
     fn known_to_ledger(&self) -> (Option<Amount>, Option<String>) {
         if self.shared.is_superseded.load(Ordering::Relaxed) {
-            // The id means another order.
+            // The id belongs to another order.
             return (None, None);
         }
         self.client.ledger().price_and_number(self.id())

@@ -35,6 +35,8 @@ impl Client {
     /// still find its purchase in the history. If the client has not seen any order yet, this first
     /// reads the newest one (`getOrders`).
     pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
+        // An invalid request sends nothing.
+        request.clone().into_intent(self.now().wall, None)?;
         if self.ledger().watermark().is_none() {
             self.read_newest_order(self.deadline())?;
         }

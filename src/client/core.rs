@@ -36,7 +36,7 @@ const CATALOGUE_LIMIT: usize = 16 * 1024 * 1024;
 const MIN_REDACTED: usize = 16;
 /// How often [`Client::finish`] checks whether the replies have arrived.
 pub(crate) const FINISH_CHECK: Duration = Duration::from_millis(50);
-/// How long closing waits for each kind of thread whose work no caller awaits.
+/// How long closing waits for each kind of thread that does work without a caller.
 const JOIN_TIME: Duration = Duration::from_secs(1);
 
 /// A client of the service.
@@ -165,7 +165,7 @@ impl Client {
     /// unclaimed one of the same API key. Call it at the end of a program and print the list: the
     /// library prints nothing.
     pub fn finish(&self, wait: Duration) -> Vec<Unclaimed> {
-        // The program that ends has often triggered the token itself.
+        // A program often triggers the token before it ends.
         let client = self.without_cancel();
         let deadline = client.now().monotonic.saturating_add(wait);
         while !client.has_finished() && !client.left(deadline).is_zero() {

@@ -1,7 +1,7 @@
 //! `EndedPurchases`: the ids of purchases that ended and that the ledger dropped. Their intents are
 //! not sent again, and their orders are no candidates of other purchases.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
 
@@ -47,11 +47,11 @@ pub(super) fn newest(mut purchases: Vec<EndedPurchase>) -> Vec<EndedPurchase> {
 #[derive(Debug, Default)]
 pub(super) struct EndedPurchases {
     purchases: VecDeque<EndedPurchase>,
-    intents: HashSet<u64>,
+    intents: BTreeSet<u64>,
     /// For each activation id that they bought, the ids of its orders: the service can sell an id
     /// twice.
-    activations: HashMap<String, Vec<Option<String>>>,
-    order_ids: HashSet<String>,
+    activations: BTreeMap<String, Vec<Option<String>>>,
+    order_ids: BTreeSet<String>,
 }
 
 impl EndedPurchases {

@@ -1,6 +1,6 @@
 //! `FileLines`: the facts about the lines of a journal file, apart from its purchases.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::EntryId;
 use super::record_json::ReadRecord;
@@ -15,7 +15,7 @@ pub(super) struct FileLines {
     /// The records that do not count until the line that completes their copy.
     pub(super) waiting: Vec<ReadRecord>,
     /// The purchases that were copied, with the names of their files.
-    pub(super) copied: HashMap<EntryId, String>,
+    pub(super) copied: BTreeMap<EntryId, String>,
     /// Why the file cannot be read.
     pub(super) unreadable: Option<String>,
     /// The number of lines that are not valid records, or whose purchase does not exist.

@@ -51,25 +51,19 @@ impl Lease {
     /// Ends the lease and settles the order, as [`Activation::settle`] does. If that fails,
     /// [`Client::unclaimed`] lists the number when no handle of it is left.
     ///
-    /// If the [`crate::CancelToken`] of the lease was triggered before, this settles the order as a
-    /// drop does: without the token, without waiting until the order can be cancelled, and within
-    /// 10 seconds. If the token is triggered meanwhile, this fails with
-    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
+    /// If the [`crate::CancelToken`] of the lease was triggered before or is triggered meanwhile,
+    /// this settles the order as a drop does: without the token, for at most 10 seconds, and
+    /// without waiting until the order can be cancelled.
     pub fn close(mut self, on_too_early: OnTooEarly) -> Result<Settlement> {
         self.ended = true;
-        if self.activation.client().token().is_cancelled() {
-            return self.settle_despite_token();
+        match self.activation.settle(on_too_early) {
+            Err(error) if error.kind() == ErrorKind::Cancelled => self.settle_despite_token(),
+            result => result,
         }
-        self.activation.settle(on_too_early).map_err(|error| match error.kind() {
-            ErrorKind::Cancelled => error.with_hint(
-                "the order is not settled: the unclaimed purchases list its number when no handle \
-                 of it is left",
-            ),
-            _ => error,
-        })
     }
 
-    /// A cancelled wait is the usual reason why a lease ends. Its token must not stop the refund.
+    /// Settles without the token: a lease usually ends because its wait was cancelled, and the
+    /// token must not stop the refund.
     fn settle_despite_token(&self) -> Result<Settlement> {
         let activation = self.activation.without_cancel().with_timeout(CLOSE_TIMEOUT);
         activation.settle(OnTooEarly::Fail)

@@ -9,7 +9,7 @@
 //! of a budget is the sum of what its purchases count: the price of an open or completed one, the
 //! reservation of one in flight or unknown, nothing for one that was refused, refunded or not made.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,19 +61,19 @@ pub(crate) struct Ledger {
     uncertain: BTreeSet<EntryId>,
     /// The purchases that can still change, so that no call searches the settled ones.
     changeable: BTreeSet<EntryId>,
-    by_intent: HashMap<u64, EntryId>,
+    by_intent: BTreeMap<u64, EntryId>,
     /// The newest purchase of each activation id: the service can sell an id twice.
-    by_activation: HashMap<Arc<str>, EntryId>,
+    by_activation: BTreeMap<Arc<str>, EntryId>,
     next_entry: u64,
-    budgets: HashMap<OwnerId, Budget>,
+    budgets: BTreeMap<OwnerId, Budget>,
     newest_order: Option<u64>,
     pub(super) newest_order_read: FirstRead,
     /// The intents that were made here and not bought yet, oldest first.
     made: VecDeque<u64>,
-    made_ids: HashSet<u64>,
+    made_ids: BTreeSet<u64>,
     /// Boxed so that the table holds only pointers: it has many entries and stays small as it
     /// grows.
-    known: HashMap<Arc<str>, Box<KnownActivation>>,
+    known: BTreeMap<Arc<str>, Box<KnownActivation>>,
     /// The ids of `known`, oldest first.
     oldest: VecDeque<Arc<str>>,
     /// The journal, if there is one.
@@ -84,7 +84,7 @@ pub(crate) struct Ledger {
     /// The purchases that ended and were dropped.
     ended: EndedPurchases,
     /// The intents of leases that are about to be bought.
-    leases: HashSet<u64>,
+    leases: BTreeSet<u64>,
 }
 
 /// The journal of a ledger.
@@ -684,7 +684,7 @@ impl Ledger {
     /// orders and the best candidates of other purchases.
     fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
         let (entry, order) = self.candidate(id)?;
-        let best: HashSet<&str> = self.best_candidates(entry).collect();
+        let best: BTreeSet<&str> = self.best_candidates(entry).collect();
         let State::Unknown(lost) = &self.purchases[&entry].state else { return None };
         let is_taken = |other: &str| best.contains(other) || self.is_sold(other);
         let is_open = |order: &&Order| {
@@ -876,7 +876,7 @@ impl Ledger {
         now: Moment,
     ) -> (Vec<Candidate>, bool) {
         let entry = self.know(intent, now);
-        let offered: HashSet<String> = self.best_candidates(entry).map(str::to_owned).collect();
+        let offered: BTreeSet<String> = self.best_candidates(entry).map(str::to_owned).collect();
         let mut is_left_out = false;
         candidates.retain(|candidate| {
             let is_offered =

@@ -2,7 +2,7 @@
 //! share one state.
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) struct LiveActivations(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
-    live: HashMap<Box<str>, Weak<dyn LiveActivation>>,
+    live: BTreeMap<Box<str>, Weak<dyn LiveActivation>>,
     /// The last polls of activations without a handle, oldest first. A new handle keeps its
     /// distance from them.
     last_polls: VecDeque<(Box<str>, Duration)>,

@@ -15,6 +15,7 @@ mod close;
 mod core;
 mod ended_purchases;
 mod file_lines;
+mod fork_safe;
 mod found_purchase;
 #[cfg(fuzzing)]
 pub mod fuzzing;

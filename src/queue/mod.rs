@@ -113,21 +113,28 @@ impl Queue {
     /// Starts an operation. Fails only if the operation can never run, for example because its id
     /// is not valid or the queue is closed.
     pub fn submit(&self, operation: Operation) -> Result<Ticket> {
-        self.submit_with_user(operation, 0)
+        self.submit_with_user(operation, 0, |_| {})
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
-    /// The same, with a value of the caller that the completion returns.
+    /// Submits an operation with a value that its completion returns. Calls `announce` with the
+    /// ticket before the operation starts, so that no other thread can take its completion earlier.
     #[doc(hidden)]
-    pub fn submit_with_user(&self, operation: Operation, user: usize) -> Result<Ticket> {
+    pub fn submit_with_user(
+        &self,
+        operation: Operation,
+        user: usize,
+        announce: impl FnOnce(Ticket),
+    ) -> Result<Ticket> {
         let mut state = self.shared.lock();
         let ticket = state.submit(&self.shared.client, operation, user)?;
+        announce(ticket);
         self.shared.dispatch(state);
         Ok(ticket)
     }
 
     /// Returns up to `max` completions, oldest first, each of them once. If there is none, waits up
-    /// to `timeout` for the first; a timeout of zero never waits. Waits no longer once the queue is
+    /// to `timeout` for the first; a timeout of zero never waits. Does not wait once the queue is
     /// closed.
     pub fn take(&self, max: usize, timeout: Duration) -> Vec<Completion> {
         let is_empty = |state: &mut State| max > 0 && !state.has_completions() && !state.closed;

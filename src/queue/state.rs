@@ -26,6 +26,8 @@ static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 #[derive(Default)]
 pub(super) struct State {
     entries: HashMap<Ticket, Entry>,
+    /// The open operations on each activation.
+    operations: HashMap<Box<str>, Vec<Ticket>>,
     schedule: Schedule,
     results: HashMap<Ticket, Taken>,
     /// The tickets of `results`, oldest first, and tickets that were joined since.
@@ -78,7 +80,7 @@ pub(super) enum Timer {
     Busy,
 }
 
-/// A completion that was not taken yet, or that is just being taken.
+/// A completion that was not taken yet, or is being taken.
 pub(super) struct Taken {
     ticket: Ticket,
     user: usize,
@@ -167,6 +169,9 @@ impl State {
         };
         let (job, running) = (Some(job), None);
         let entry = Entry { user, name, is_change, activation, end, job, running, unknown };
+        if let Some(id) = &entry.activation {
+            self.operations.entry(id.clone()).or_default().push(ticket);
+        }
         self.entries.insert(ticket, entry);
         Ok(ticket)
     }
@@ -369,12 +374,26 @@ impl State {
     }
 
     fn finish_with(&mut self, client: &Client, ticket: Ticket, result: Result<Finished>) {
-        let Some(entry) = self.entries.remove(&ticket) else { return };
+        let Some(entry) = self.remove(ticket) else { return };
         self.schedule.remove(ticket);
         self.complete(ticket, entry.user, result);
         if let Some(id) = &entry.activation {
             self.wake_waits(client, id);
         }
+    }
+
+    /// Removes the entry of a ticket that is no longer open.
+    fn remove(&mut self, ticket: Ticket) -> Option<Entry> {
+        let entry = self.entries.remove(&ticket)?;
+        if let Some(id) = &entry.activation
+            && let Some(operations) = self.operations.get_mut(id)
+        {
+            operations.retain(|other| *other != ticket);
+            if operations.is_empty() {
+                self.operations.remove(id);
+            }
+        }
+        Some(entry)
     }
 
     /// If an operation found a code or the end of an activation, the waits on it end now, not with
@@ -387,8 +406,9 @@ impl State {
             return;
         }
         let now = client.now().monotonic;
-        for (ticket, entry) in &self.entries {
-            if matches!(entry.job, Some(Job::Wait(_))) && entry.activation.as_deref() == Some(id) {
+        for ticket in self.operations.get(id).into_iter().flatten() {
+            let is_waiting = |entry: &Entry| matches!(entry.job, Some(Job::Wait(_)));
+            if self.entries.get(ticket).is_some_and(is_waiting) {
                 self.schedule.wake(*ticket, now);
             }
         }
@@ -401,7 +421,7 @@ impl State {
 
     /// Completes an open ticket as cancelled; returns whether it was open.
     pub(super) fn cancel(&mut self, client: &Client, ticket: Ticket) -> bool {
-        let Some(entry) = self.entries.remove(&ticket) else { return false };
+        let Some(entry) = self.remove(ticket) else { return false };
         self.schedule.remove(ticket);
         let (user, error) = (entry.user, entry.end(client));
         self.complete(ticket, user, Err(error));
@@ -425,7 +445,7 @@ impl State {
             (job.work_kind() == kind).then_some((*ticket, entry.user, entry.name))
         });
         for (ticket, user, name) in failed.collect::<Vec<_>>() {
-            self.entries.remove(&ticket);
+            self.remove(ticket);
             self.schedule.remove(ticket);
             self.complete(ticket, user, Err(error(name)));
         }
@@ -449,6 +469,7 @@ impl State {
     /// Ends all operations without completions.
     pub(super) fn close(&mut self, client: &Client) {
         (self.is_closing, self.closed) = (true, true);
+        self.operations.clear();
         for (_, entry) in self.entries.drain() {
             // The ledger keeps the outcome of a purchase.
             let _ = entry.end(client);

@@ -824,7 +824,7 @@ fn every_completion_reaches_its_user_value() {
             if user >= count {
                 break;
             }
-            let ticket = queue.submit_with_user(operation(user), user).unwrap();
+            let ticket = queue.submit_with_user(operation(user), user, |_| {}).unwrap();
             submitted[user].store(ticket.number(), Ordering::Relaxed);
             if user.is_multiple_of(10) {
                 queue.cancel(ticket);
@@ -863,7 +863,7 @@ fn every_ending_returns_the_user_value() {
     let mut submit = |fixture: &Fixture, json: &str| {
         let user = users.len() + 1;
         let operation = Operation::from_json(json).unwrap();
-        let ticket = fixture.queue.submit_with_user(operation, user).unwrap();
+        let ticket = fixture.queue.submit_with_user(operation, user, |_| {}).unwrap();
         users.insert(ticket, user);
         ticket
     };

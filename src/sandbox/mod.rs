@@ -7,8 +7,9 @@
 //! The API key is a namespace: it has a separate wallet, ids, clock, faults, ledger and log,
 //! created on first use. Tests that run at the same time can therefore share one server, if each
 //! uses a different key. The keys `sandbox_bad`, `sandbox_inactive`, `sandbox_banned` and
-//! `sandbox_poor` answer as their names say. A service whose code starts with `zz_` is a scenario:
-//! its numbers always behave in the same special way.
+//! `sandbox_poor` answer as their names say; `sandbox_rich` has a wallet of 100,000 rupees instead
+//! of 1,000. A service whose code starts with `zz_` is a scenario: its numbers always behave in the
+//! same special way.
 //!
 //! A [`Server`] also serves a page at `/` to a browser on this machine. It shows all activity and
 //! can send SMS.

@@ -15,6 +15,8 @@ use super::wallet::Wallet;
 
 /// The initial balance of a new key, in micro-rupees.
 const INITIAL_BALANCE: i64 = 1_000_000_000;
+/// The initial balance of the key `sandbox_rich`: enough for thousands of numbers.
+const RICH_BALANCE: i64 = 100_000_000_000;
 /// The maximum number of orders of a key. If it is reached, purchases answer `NO_NUMBERS`, so that
 /// a runaway loop does not fill the memory.
 const MAX_ORDERS: usize = 20_000;
@@ -84,7 +86,11 @@ impl Namespace {
     pub(super) fn new(key: &str) -> Self {
         let seed = hash(&[key]);
         Self {
-            wallet: Wallet::new(if key == "sandbox_poor" { 0 } else { INITIAL_BALANCE }),
+            wallet: Wallet::new(match key {
+                "sandbox_poor" => 0,
+                "sandbox_rich" => RICH_BALANCE,
+                _ => INITIAL_BALANCE,
+            }),
             time: NamespaceClock::REAL,
             rules: FaultRules::default(),
             log: VecDeque::new(),

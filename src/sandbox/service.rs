@@ -455,6 +455,7 @@ mod tests {
             (Request { api_key: Some("sandbox_inactive"), ..balance }, "KEY_INACTIVE"),
             (Request { api_key: Some("sandbox_banned"), ..balance }, "ACCOUNT_BANNED"),
             (Request { api_key: Some("sandbox_poor"), ..balance }, "ACCESS_BALANCE:0.00"),
+            (Request { api_key: Some("sandbox_rich"), ..balance }, "ACCESS_BALANCE:100000.00"),
             (get("api_key=k"), "MISSING_PARAMS"),
             (get("api_key=k&action=getbalance"), "BAD_ACTION"),
         ] {

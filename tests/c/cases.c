@@ -10,7 +10,7 @@
 #include "json.h"
 #include "sandbox.h"
 
-enum { MAX_CASES = 200, MAX_KEPT = 16, MAX_LENGTH = 64 * 1024, SOON_MS = 90000 };
+enum { MAX_CASES = 200, MAX_KEPT = 16, MAX_LENGTH = 64 * 1024, LATE_MS = 90000 };
 
 /* The values that earlier steps kept, by name. */
 static struct {
@@ -118,8 +118,8 @@ static void operate(const sastaotp_queue *queue, const char *step) {
     uint64_t ticket = 0;
     const char *gives = json_member(step, "gives"), *fails = json_member(step, "fails");
     char *operation = resolve(json_member(step, "op"));
-    WORKS(sastaotp_queue_submit(queue, operation, &ticket, &error));
-    WORKS(sastaotp_queue_join(queue, ticket, SOON_MS, &completion, &error));
+    WORKS(sastaotp_queue_submit(queue, operation, NULL, &ticket, &error));
+    WORKS(sastaotp_queue_join(queue, ticket, LATE_MS, &completion, &error));
     CHECK(completion != NULL);
     const sastaotp_error *failure = sastaotp_completion_error(completion);
     const char *actual =
@@ -149,14 +149,11 @@ static void run(const char *row, size_t number) {
     snprintf(key, sizeof key, "stp_canary_case_c_%zu", number);
     if (json_member(row, "key")) unquote(json_member(row, "key"), key, sizeof key);
     sandbox_begin(key);
-    sastaotp_config *config = sandbox_config();
-    if (setting(row, "timeout_ms", &value))
-        WORKS(sastaotp_config_set_timeout_ms(config, (uint32_t)value, &error));
-    if (setting(row, "budget_micros", &value))
-        WORKS(sastaotp_config_set_budget(config, value, &error));
-    WORKS(sastaotp_client_new(config, &client, &error));
-    sastaotp_config_free(config);
-    WORKS(sastaotp_queue_new(client, &queue, &error));
+    sastaotp_config config = sandbox_config();
+    if (setting(row, "timeout_ms", &value)) config.timeout_ms = (uint32_t)value;
+    if (setting(row, "budget_micros", &value)) config.budget_micros = value;
+    WORKS(sastaotp_client_new(&config, &client, &error));
+    WORKS(sastaotp_queue_new(client, 0, &queue, &error));
     const char *steps = json_member(row, "steps"), *name = NULL;
     for (const char *step = json_step(steps, NULL, &name); step != NULL;
          step = json_step(steps, step, &name)) {

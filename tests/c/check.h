@@ -80,7 +80,7 @@ static inline void check_fails(sastaotp_status actual, sastaotp_status expected,
         fprintf(stderr, "%s (%s): ", name ? name : "?",
                 *error ? sastaotp_error_message(*error) : "no error object");
     }
-    if (actual != expected || *error == NULL || sastaotp_error_kind(*error) != expected) {
+    if (actual != expected || *error == NULL || sastaotp_error_status(*error) != expected) {
         check_failed(what, file, line);
     }
 }

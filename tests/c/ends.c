@@ -5,25 +5,21 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "json.h"
+#include "milliseconds.h"
+#include "queue_calls.h"
 #include "sandbox.h"
 
-enum { SOON_MS = 25000, MAX_REPORT = 16384 };
-
-static void sleep_ms(long millis) {
-    struct timespec pause = {millis / 1000, millis % 1000 * 1000000};
-    nanosleep(&pause, NULL);
-}
+enum { MAX_REPORT = 16384 };
 
 /* The parts of a program. The parent reads its standard output. */
 
 /* Prints a line for each purchase of a list: the outcome, and the message for people. */
 static void report(sastaotp_unclaimed_list *list) {
-    static const char *const outcomes[] = {"pending", "bought", "unknown"};
+    static const char *const outcomes[] = {"unknown", "pending", "bought"};
     CHECK(json_is_valid(sastaotp_unclaimed_list_json(list)));
     for (size_t at = 0; at < sastaotp_unclaimed_list_count(list); at++) {
         const sastaotp_unclaimed *one = sastaotp_unclaimed_list_get(list, at);
@@ -67,19 +63,14 @@ static sastaotp_queue *start_purchase(const sastaotp_client *client) {
     sastaotp_error *error = NULL;
     sastaotp_queue *queue = NULL;
     sastaotp_intent *intent = NULL;
-    sastaotp_number_request *request = sandbox_request("zz_never");
-    char operation[1024];
-    uint64_t ticket = 0;
-    WORKS(sastaotp_client_intend(client, request, &intent, &error));
-    snprintf(operation, sizeof operation, "{\"op\":\"buy\",\"intent\":%s}",
-             sastaotp_intent_json(intent));
+    sastaotp_number_request request = sandbox_request("zz_never");
+    WORKS(sastaotp_client_intend(client, &request, &intent, &error));
     printf("saved: %s\n", sastaotp_intent_json(intent));
     fflush(stdout);
-    WORKS(sastaotp_queue_new(client, &queue, &error));
-    WORKS(sastaotp_queue_submit(queue, operation, &ticket, &error));
+    WORKS(sastaotp_queue_new(client, 0, &queue, &error));
+    WORKS(sastaotp_queue_submit_buy(queue, intent, NULL, NULL, &error));
     wait_until_sent();
     sastaotp_intent_free(intent);
-    sastaotp_number_request_free(request);
     return queue;
 }
 
@@ -87,11 +78,10 @@ static sastaotp_queue *start_purchase(const sastaotp_client *client) {
 static void lose_purchase(const sastaotp_client *client, const char *service) {
     sastaotp_error *error = NULL;
     sastaotp_activation *number = NULL;
-    sastaotp_number_request *request = sandbox_request(service);
-    CHECK(sastaotp_client_get_number(client, request, &number, &error) != SASTAOTP_OK);
+    sastaotp_number_request request = sandbox_request(service);
+    CHECK(sastaotp_client_get_number(client, &request, &number, &error) != SASTAOTP_OK);
     CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_UNKNOWN);
     sastaotp_error_free(error);
-    sastaotp_number_request_free(request);
 }
 
 static void *buy_with_token(void *handle) {
@@ -129,7 +119,7 @@ static void purchase_is_cancelled(const sastaotp_client *client) {
     sastaotp_cancel_token *token = sastaotp_cancel_token_new();
     pthread_t thread;
     slow_reply();
-    WORKS(sastaotp_client_with_cancel(client, token, &handle, &error));
+    WORKS(sastaotp_client_with(client, token, 0, &handle, &error));
     CHECK_INT(pthread_create(&thread, NULL, buy_with_token, handle), 0);
     wait_until_sent();
     sastaotp_cancel_token_trigger(token);
@@ -141,7 +131,7 @@ static void purchase_times_out(const sastaotp_client *client) {
     sastaotp_error *error = NULL;
     sastaotp_client *handle = NULL;
     slow_reply();
-    WORKS(sastaotp_client_with_timeout_ms(client, 500, &handle, &error));
+    WORKS(sastaotp_client_with(client, NULL, 500, &handle, &error));
     lose_purchase(handle, "zz_never");
     finish(client, SOON_MS);
 }
@@ -165,7 +155,8 @@ static void wait_fails(const sastaotp_client *client) {
     sastaotp_error *error = NULL;
     sastaotp_sms *sms = NULL;
     sastaotp_activation *number = sandbox_buy(client, "zz_never");
-    FAILS(sastaotp_activation_wait_for_code(number, 0, NULL, &sms, &error), SASTAOTP_WAIT_TIMEOUT);
+    FAILS(sastaotp_activation_wait_for_code(number, 0, NULL, &sms, &error),
+          SASTAOTP_ERROR_WAIT_TIMEOUT);
     sastaotp_error_free(error);
     sastaotp_activation_free(number);
     finish(client, 0);
@@ -175,7 +166,7 @@ static void cancel_fails(const sastaotp_client *client) {
     sastaotp_error *error = NULL;
     sastaotp_settlement *settlement = NULL;
     sastaotp_activation *number = sandbox_buy(client, "zz_early_cancel");
-    FAILS(sastaotp_activation_cancel(number, &settlement, &error), SASTAOTP_TOO_EARLY);
+    FAILS(sastaotp_activation_cancel(number, &settlement, &error), SASTAOTP_ERROR_TOO_EARLY);
     sastaotp_error_free(error);
     sastaotp_activation_free(number);
     finish(client, 0);
@@ -184,9 +175,8 @@ static void cancel_fails(const sastaotp_client *client) {
 static void lease_cannot_settle(const sastaotp_client *client) {
     sastaotp_error *error = NULL;
     sastaotp_lease *lease = NULL;
-    sastaotp_number_request *request = sandbox_request("zz_early_cancel");
-    WORKS(sastaotp_client_lease(client, request, &lease, &error));
-    sastaotp_number_request_free(request);
+    sastaotp_number_request request = sandbox_request("zz_early_cancel");
+    WORKS(sastaotp_client_lease(client, &request, &lease, &error));
     sastaotp_lease_free(lease);
     finish(client, 0);
 }
@@ -194,9 +184,8 @@ static void lease_cannot_settle(const sastaotp_client *client) {
 static void lease_settles(const sastaotp_client *client) {
     sastaotp_error *error = NULL;
     sastaotp_lease *lease = NULL;
-    sastaotp_number_request *request = sandbox_request("zz_never");
-    WORKS(sastaotp_client_lease(client, request, &lease, &error));
-    sastaotp_number_request_free(request);
+    sastaotp_number_request request = sandbox_request("zz_never");
+    WORKS(sastaotp_client_lease(client, &request, &lease, &error));
     sastaotp_lease_free(lease);
     finish(client, 0);
 }
@@ -315,13 +304,13 @@ static void next_run(const sastaotp_client *client, char *saved) {
     sastaotp_reconciliation *found = NULL;
     saved[strcspn(saved, "\n")] = '\0';
     WORKS(sastaotp_intent_from_json(saved, &intent, &error));
-    FAILS(sastaotp_client_buy(client, intent, &number, &error), SASTAOTP_ALREADY_SENT);
+    FAILS(sastaotp_client_buy(client, intent, &number, &error), SASTAOTP_ERROR_ALREADY_SENT);
     CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_UNKNOWN);
     sastaotp_error_free(error);
     error = NULL;
     WORKS(sastaotp_client_reconcile(client, intent, 0, &found, &error));
     CHECK_INT(sastaotp_reconciliation_count(found), 1);
-    CHECK(sastaotp_reconciliation_evidence_count(found, 0) > 0);
+    CHECK(sastaotp_reconciliation_evidence(found, 0, 0) != NULL);
     char *id = only_order(client);
     CHECK_TEXT(sastaotp_order_activation_id(sastaotp_reconciliation_get(found, 0)), id);
     free(id);

@@ -12,9 +12,9 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include <dirent.h>
-#include <time.h>
 
 #include "check.h"
+#include "queue_calls.h"
 #include "sandbox.h"
 
 enum { LIMIT_KIB = 1024, REMEMBERED = 2 * 16384, BATCH = 20, FULL_BATCH = 10000, LEDGERS = 64 };
@@ -42,25 +42,19 @@ static int open_files(void) {
     return count;
 }
 
-static sastaotp_config *config;
 static char intent_json[512];
-
-static void make_config(void) {
-    sastaotp_config *object = sastaotp_config_new();
-    CHECK_INT(sastaotp_config_set_api_key(object, "key", NULL), SASTAOTP_OK);
-    CHECK_INT(sastaotp_config_set_base_url(object, "http://127.0.0.1:1/", NULL), SASTAOTP_OK);
-    sastaotp_config_free(object);
-}
 
 static void make_client(void) {
     sastaotp_client *object = NULL;
-    CHECK_INT(sastaotp_client_new(config, &object, NULL), SASTAOTP_OK);
+    sastaotp_config config = sandbox_config();
+    CHECK_INT(sastaotp_client_new(&config, &object, NULL), SASTAOTP_OK);
     sastaotp_client_free(object);
 }
 
 static void make_error(void) {
     sastaotp_error *object = NULL;
-    CHECK_INT(sastaotp_config_set_api_key(NULL, "key", &object), SASTAOTP_CONFIG);
+    CHECK_INT(sastaotp_client_new(NULL, &(sastaotp_client *){NULL}, &object),
+              SASTAOTP_ERROR_CONFIG);
     CHECK(sastaotp_error_message(object) != NULL && sastaotp_error_hint(object) != NULL &&
           sastaotp_error_json(object) != NULL);
     sastaotp_error_free(object);
@@ -72,19 +66,6 @@ static void make_cancel(void) {
     sastaotp_cancel_token_free(object);
 }
 
-static void make_request(void) {
-    sastaotp_number_request *object = NULL;
-    CHECK_INT(sastaotp_number_request_new("tg", &object, NULL), SASTAOTP_OK);
-    CHECK_INT(sastaotp_number_request_set_country(object, "22", NULL), SASTAOTP_OK);
-    sastaotp_number_request_free(object);
-}
-
-static void make_options(void) {
-    sastaotp_wait_options *object = sastaotp_wait_options_new();
-    CHECK_INT(sastaotp_wait_options_set_interval_ms(object, 6000, NULL), SASTAOTP_OK);
-    sastaotp_wait_options_free(object);
-}
-
 static void make_intent(void) {
     sastaotp_intent *object = NULL;
     CHECK_INT(sastaotp_intent_from_json(intent_json, &object, NULL), SASTAOTP_OK);
@@ -92,12 +73,18 @@ static void make_intent(void) {
     sastaotp_intent_free(object);
 }
 
-static sastaotp_client *client_of_queues;
+static sastaotp_client *client_of_objects;
+
+static void make_handle(void) {
+    sastaotp_client *object = NULL;
+    CHECK_INT(sastaotp_client_with(client_of_objects, NULL, 1000, &object, NULL), SASTAOTP_OK);
+    sastaotp_client_free(object);
+}
 
 /* Has no operation, so no thread; each queue has its own file descriptor. */
 static void make_queue(void) {
     sastaotp_queue *object = NULL;
-    CHECK_INT(sastaotp_queue_new(client_of_queues, &object, NULL), SASTAOTP_OK);
+    CHECK_INT(sastaotp_queue_new(client_of_objects, 0, &object, NULL), SASTAOTP_OK);
     CHECK(sastaotp_queue_fd(object) >= 0);
     sastaotp_queue_free(object);
 }
@@ -106,23 +93,20 @@ static const struct {
     const char *name;
     void (*make)(void);
 } kinds[] = {
-    {"config", make_config}, {"client", make_client},   {"error", make_error},
-    {"cancel", make_cancel}, {"request", make_request}, {"options", make_options},
-    {"intent", make_intent}, {"queue", make_queue},
+    {"client", make_client}, {"handle", make_handle}, {"error", make_error},
+    {"cancel", make_cancel}, {"intent", make_intent}, {"queue", make_queue},
 };
 
 static void objects(long count) {
     sastaotp_error *error = NULL;
     sandbox_begin("growth_objects");
-    config = sandbox_config();
     sastaotp_client *client = sandbox_client();
-    sastaotp_number_request *request = sandbox_request("tg");
+    sastaotp_number_request request = sandbox_request("tg");
     sastaotp_intent *intent = NULL;
-    WORKS(sastaotp_client_intend(client, request, &intent, &error));
+    WORKS(sastaotp_client_intend(client, &request, &intent, &error));
     snprintf(intent_json, sizeof intent_json, "%s", sastaotp_intent_json(intent));
     sastaotp_intent_free(intent);
-    sastaotp_number_request_free(request);
-    client_of_queues = client;
+    client_of_objects = client;
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         for (long at = 0; at < count / 100 + 1; at++) kinds[kind].make();
         long before = resident_kib();
@@ -132,7 +116,6 @@ static void objects(long count) {
         CHECK(grown < LIMIT_KIB);
     }
     sastaotp_client_free(client);
-    sastaotp_config_free(config);
 }
 
 /* Submits `count` operations to one queue; takes half of the completions and joins the others. */
@@ -141,7 +124,7 @@ static void submit_and_take(const sastaotp_queue *queue, long count) {
         sastaotp_completion *completion = NULL;
         uint64_t ticket = 0;
         size_t taken = 1;
-        CHECK_INT(sastaotp_queue_submit(queue, "{\"op\":\"unclaimed\"}", &ticket, NULL),
+        CHECK_INT(sastaotp_queue_submit(queue, "{\"op\":\"unclaimed\"}", NULL, &ticket, NULL),
                   SASTAOTP_OK);
         if (at % 2) {
             CHECK_INT(sastaotp_queue_take(queue, &completion, 1, 10000, &taken, NULL), SASTAOTP_OK);
@@ -159,7 +142,7 @@ static void operations(long count) {
     sandbox_begin("growth_operations");
     sastaotp_client *client = sandbox_client();
     sastaotp_queue *queue = NULL;
-    WORKS(sastaotp_queue_new(client, &queue, &error));
+    WORKS(sastaotp_queue_new(client, 0, &queue, &error));
     submit_and_take(queue, count / 10 + 1);
     long before = resident_kib();
     int files = open_files();
@@ -167,28 +150,24 @@ static void operations(long count) {
     long grown = resident_kib() - before;
     printf("growth: %ld operations through one queue: %+ld KiB\n", count, grown);
     CHECK(grown < LIMIT_KIB);
-    sastaotp_queue_free(queue);
+    queue_end(queue);
     sastaotp_client_free(client);
-    /* The last worker closes the descriptor, possibly after the free returns. */
-    for (int tries = 0; open_files() >= files && tries < 500; tries++) {
-        struct timespec pause = {0, 10000000};
-        nanosleep(&pause, NULL);
-    }
+    CHECK(open_files() < files);
 }
 
 /* Buys one number and, in turn, waits for its code, cancels it, or leases it. */
-static void buy_one(const sastaotp_client *client, const sastaotp_number_request *requests[2],
+static void buy_one(const sastaotp_client *client, const sastaotp_number_request requests[2],
                     long turn) {
     sastaotp_error *error = NULL;
     sastaotp_settlement *settlement = NULL;
     if (turn % 3 == 2) {
         sastaotp_lease *lease = NULL;
-        WORKS(sastaotp_client_lease(client, requests[1], &lease, &error));
+        WORKS(sastaotp_client_lease(client, &requests[1], &lease, &error));
         sastaotp_lease_free(lease);
         return;
     }
     sastaotp_activation *number = NULL;
-    WORKS(sastaotp_client_get_number(client, requests[turn % 3], &number, &error));
+    WORKS(sastaotp_client_get_number(client, &requests[turn % 3], &number, &error));
     CHECK(sastaotp_activation_phone_number(number) != NULL);
     CHECK(sastaotp_purchase_json(sastaotp_activation_purchase(number)) != NULL);
     if (turn % 3 == 0) {
@@ -218,9 +197,8 @@ static void purchases(long count) {
     long warm_up = one_client ? REMEMBERED + 1000 : 2 * LEDGERS * BATCH;
     long before = 0, files = 0;
     sandbox_begin("growth_purchases");
-    sastaotp_number_request *with_code = sandbox_request("zz_multi"),
-                            *without = sandbox_request("zz_never");
-    const sastaotp_number_request *requests[2] = {with_code, without};
+    const sastaotp_number_request requests[2] = {sandbox_request("zz_multi"),
+                                                 sandbox_request("zz_never")};
     sastaotp_client *client = NULL;
     for (long turn = 0; turn < warm_up + count; turn++) {
         if (turn % batch == 0) {
@@ -248,8 +226,6 @@ static void purchases(long count) {
     CHECK(grown < LIMIT_KIB);
     CHECK_INT(more_files, 0);
     sastaotp_client_free(client);
-    sastaotp_number_request_free(with_code);
-    sastaotp_number_request_free(without);
 }
 
 int main(int count, char **arguments) {

@@ -1,4 +1,5 @@
-/* Tests misuse of the C interface against a sandbox, whose URL is the argument. */
+/* Tests misuse of the C interface against a sandbox. The arguments are its URL and, to run one test
+ * only, the name of the test. */
 #include "misuse.h"
 
 #include "check.h"
@@ -14,6 +15,12 @@ static const struct {
     {"long_texts_are_rejected_briefly", long_texts_are_rejected_briefly},
     {"values_out_of_range_are_rejected", values_out_of_range_are_rejected},
     {"indices_out_of_range_return_null", indices_out_of_range_return_null},
+    {"configs_of_other_versions_are_checked", configs_of_other_versions_are_checked},
+    {"requests_of_other_versions_are_checked", requests_of_other_versions_are_checked},
+    {"wait_options_of_other_versions_are_checked", wait_options_of_other_versions_are_checked},
+    {"invalid_settings_are_refused", invalid_settings_are_refused},
+    {"settings_at_the_ends_of_their_range_work", settings_at_the_ends_of_their_range_work},
+    {"invalid_requests_are_refused", invalid_requests_are_refused},
     {"a_child_cannot_use_parent_objects", a_child_cannot_use_parent_objects},
     {"a_token_works_after_a_fork", a_token_works_after_a_fork},
     {"a_child_does_not_block_on_locks", a_child_does_not_block_on_locks},
@@ -25,13 +32,16 @@ static const struct {
 };
 
 int main(int count, char **arguments) {
-    CHECK(count == 2);
+    CHECK(count == 2 || count == 3);
     sandbox_open(arguments[1]);
-    size_t total = sizeof tests / sizeof *tests;
-    for (size_t at = 0; at < total; at++) {
+    size_t run = 0;
+    for (size_t at = 0; at < sizeof tests / sizeof *tests; at++) {
+        if (count == 3 && strcmp(tests[at].name, arguments[2]) != 0) continue;
         sandbox_begin(tests[at].name);
         tests[at].run();
+        run++;
     }
-    printf("misuse: %zu tests\n", total);
+    CHECK(run > 0);
+    printf("misuse: %zu tests\n", run);
     return 0;
 }

@@ -8,6 +8,12 @@ void invalid_texts_are_rejected(void);        /* misuse_arguments.c */
 void long_texts_are_rejected_briefly(void);
 void values_out_of_range_are_rejected(void);
 void indices_out_of_range_return_null(void);
+void configs_of_other_versions_are_checked(void); /* misuse_structs.c */
+void requests_of_other_versions_are_checked(void);
+void wait_options_of_other_versions_are_checked(void);
+void invalid_settings_are_refused(void);
+void settings_at_the_ends_of_their_range_work(void);
+void invalid_requests_are_refused(void);
 void a_child_cannot_use_parent_objects(void); /* misuse_fork.c */
 void a_token_works_after_a_fork(void);
 void a_child_does_not_block_on_locks(void);

@@ -3,12 +3,12 @@
 #include "misuse.h"
 #include "sandbox.h"
 
-enum { CONFIG, REQUEST, CANCEL, CLIENT, HANDLE, NUMBER, NUMBER_HANDLE, OBJECTS };
+enum { INTENT, QUEUE, CANCEL, CLIENT, HANDLE, NUMBER, NUMBER_HANDLE, OBJECTS };
 
-/* A config, a client made from it, and objects made from the client. */
+/* A client, and objects made from it. */
 typedef struct family {
-    sastaotp_config *config;
-    sastaotp_number_request *request;
+    sastaotp_intent *intent;
+    sastaotp_queue *queue;
     sastaotp_cancel_token *cancel;
     sastaotp_client *client, *handle;
     sastaotp_activation *number, *number_handle;
@@ -17,14 +17,16 @@ typedef struct family {
 
 static family family_new(void) {
     sastaotp_error *error = NULL;
-    family of = {.config = sandbox_config(),
-                 .request = sandbox_request("zz_never"),
-                 .cancel = sastaotp_cancel_token_new()};
-    WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
-    WORKS(sastaotp_client_new(of.config, &of.client, &error));
-    WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
-    WORKS(sastaotp_client_activation(of.handle, "1", &of.number, &error));
-    WORKS(sastaotp_activation_with_cancel(of.number, of.cancel, &of.number_handle, &error));
+    family of = {.cancel = sastaotp_cancel_token_new()};
+    sastaotp_config config = sandbox_config();
+    sastaotp_number_request request = sandbox_request("zz_never");
+    config.budget_micros = 500 * SASTAOTP_RUPEE;
+    WORKS(sastaotp_client_new(&config, &of.client, &error));
+    WORKS(sastaotp_client_intend(of.client, &request, &of.intent, &error));
+    WORKS(sastaotp_queue_new(of.client, 0, &of.queue, &error));
+    WORKS(sastaotp_client_with(of.client, of.cancel, 0, &of.handle, &error));
+    WORKS(sastaotp_client_activation(of.client, "1", &of.number, &error));
+    WORKS(sastaotp_client_activation(of.handle, "1", &of.number_handle, &error));
     for (int at = 0; at < OBJECTS; at++) of.alive[at] = 1;
     return of;
 }
@@ -32,8 +34,8 @@ static family family_new(void) {
 static void family_free(family *of, int which) {
     of->alive[which] = 0;
     switch (which) {
-        case CONFIG: sastaotp_config_free(of->config); break;
-        case REQUEST: sastaotp_number_request_free(of->request); break;
+        case INTENT: sastaotp_intent_free(of->intent); break;
+        case QUEUE: sastaotp_queue_free(of->queue); break;
         case CANCEL: sastaotp_cancel_token_free(of->cancel); break;
         case CLIENT: sastaotp_client_free(of->client); break;
         case HANDLE: sastaotp_client_free(of->handle); break;
@@ -46,44 +48,47 @@ static void family_free(family *of, int which) {
 static void family_use(const family *of) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = NULL;
-    sastaotp_activation *number = NULL;
     int64_t left = 0;
-    if (of->alive[CONFIG]) WORKS(sastaotp_config_set_timeout_ms(of->config, 1000, &error));
-    if (of->alive[REQUEST]) WORKS(sastaotp_number_request_set_country(of->request, "22", &error));
+    if (of->alive[INTENT]) CHECK_TEXT(sastaotp_intent_service(of->intent), "zz_never");
+    if (of->alive[QUEUE]) CHECK_INT(sastaotp_queue_open_count(of->queue), 0);
     if (of->alive[CANCEL]) CHECK(!sastaotp_cancel_token_is_triggered(of->cancel));
     if (of->alive[CLIENT])
         CHECK(sastaotp_client_budget_left(of->client, &left) && left == 500 * SASTAOTP_RUPEE);
     if (of->alive[HANDLE]) {
-        WORKS(sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
+        WORKS(sastaotp_client_with(of->handle, NULL, 1, &client, &error));
         sastaotp_client_free(client);
     }
     if (of->alive[NUMBER]) CHECK_TEXT(sastaotp_activation_id(of->number), "1");
-    if (of->alive[NUMBER_HANDLE]) {
-        WORKS(sastaotp_activation_with_timeout_ms(of->number_handle, 1, &number, &error));
-        CHECK_TEXT(sastaotp_activation_id(number), "1");
-        sastaotp_activation_free(number);
-    }
+    if (of->alive[NUMBER_HANDLE]) CHECK_TEXT(sastaotp_activation_id(of->number_handle), "1");
 }
 
 /* Calls the service through the objects that live. */
 static void family_call(const family *of) {
     sastaotp_error *error = NULL;
-    sastaotp_balance *balance = NULL;
+    int64_t balance = 7;
     sastaotp_activation_status *state = NULL;
     const sastaotp_client *clients[] = {of->alive[CLIENT] ? of->client : NULL,
                                         of->alive[HANDLE] ? of->handle : NULL};
     for (size_t at = 0; at < 2; at++) {
         if (clients[at] == NULL) continue;
         WORKS(sastaotp_client_get_balance(clients[at], &balance, &error));
-        sastaotp_balance_free(balance);
+        CHECK_INT(balance, 1000 * SASTAOTP_RUPEE);
+    }
+    if (of->alive[QUEUE]) {
+        sastaotp_completion *completion = NULL;
+        uint64_t ticket = 0;
+        WORKS(sastaotp_queue_submit(of->queue, "{\"op\":\"get_balance\"}", NULL, &ticket, &error));
+        WORKS(sastaotp_queue_join(of->queue, ticket, 25000, &completion, &error));
+        CHECK_INT(sastaotp_completion_status(completion), SASTAOTP_OK);
+        sastaotp_completion_free(completion);
     }
     if (of->alive[NUMBER]) {
-        FAILS(sastaotp_activation_get_status(of->number, &state, &error), SASTAOTP_NOT_FOUND);
+        FAILS(sastaotp_activation_get_status(of->number, &state, &error), SASTAOTP_ERROR_NOT_FOUND);
         sastaotp_error_free(error);
     }
     if (of->alive[NUMBER_HANDLE]) {
         FAILS(sastaotp_activation_get_status(of->number_handle, &state, &error),
-              SASTAOTP_NOT_FOUND);
+              SASTAOTP_ERROR_NOT_FOUND);
         sastaotp_error_free(error);
     }
 }
@@ -124,31 +129,29 @@ void objects_may_be_freed_in_any_order(void) {
 void results_outlive_their_client(void) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client();
-    sastaotp_number_request *request = sandbox_request("zz_multi"),
-                            *none = sandbox_request("zz_nonumbers");
+    sastaotp_number_request request = sandbox_request("zz_multi"),
+                            none = sandbox_request("zz_nonumbers");
     sastaotp_lease *lease = NULL;
     sastaotp_order_iterator *iterator = NULL;
     sastaotp_services *services = NULL;
     sastaotp_unclaimed_list *list = NULL;
     sastaotp_activation *number = NULL;
     sastaotp_queue *queue = NULL;
-    WORKS(sastaotp_queue_new(client, &queue, &error));
-    WORKS(sastaotp_client_lease(client, request, &lease, &error));
+    WORKS(sastaotp_queue_new(client, 0, &queue, &error));
+    WORKS(sastaotp_client_lease(client, &request, &lease, &error));
     WORKS(sastaotp_client_orders(client, NULL, &iterator, &error));
     WORKS(sastaotp_client_get_services(client, "tg", &services, &error));
     WORKS(sastaotp_client_unclaimed(client, &list, &error));
-    FAILS(sastaotp_client_get_number(client, none, &number, &error), SASTAOTP_NO_NUMBERS);
+    FAILS(sastaotp_client_get_number(client, &none, &number, &error), SASTAOTP_ERROR_NO_NUMBERS);
     sastaotp_error *refusal = error;
     sastaotp_client_free(client);
-    sastaotp_number_request_free(request);
-    sastaotp_number_request_free(none);
 
     CHECK_TEXT(sastaotp_intent_service(sastaotp_error_intent(refusal)), "zz_nonumbers");
     CHECK_TEXT(sastaotp_service_code(sastaotp_services_get(services, 0)), "tg");
     CHECK_INT(sastaotp_unclaimed_list_count(list), 0);
     sastaotp_completion *completion = NULL;
     uint64_t ticket = 0;
-    WORKS(sastaotp_queue_submit(queue, "{\"op\":\"get_balance\"}", &ticket, &error));
+    WORKS(sastaotp_queue_submit(queue, "{\"op\":\"get_balance\"}", NULL, &ticket, &error));
     WORKS(sastaotp_queue_join(queue, ticket, 25000, &completion, &error));
     sastaotp_queue_free(queue);
     CHECK(sastaotp_completion_json(completion) != NULL);
@@ -165,10 +168,10 @@ void results_outlive_their_client(void) {
                                             &error));
     WORKS(sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     sastaotp_lease_free(lease);
-    CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_code(settlement)), sastaotp_sms_code(sms));
+    CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_sms(settlement)), sastaotp_sms_code(sms));
     CHECK(sastaotp_settlement_json(settlement) != NULL);
     sastaotp_settlement_free(settlement);
-    CHECK(sastaotp_sms_text(sms) != NULL);
+    CHECK(sastaotp_sms_text(sms, NULL) != NULL);
     sastaotp_sms_free(sms);
     sastaotp_order_free(order);
     sastaotp_services_free(services);

@@ -27,6 +27,10 @@ const char *sandbox_url(void) {
     return base_url;
 }
 
+const char *sandbox_key(void) {
+    return current_key;
+}
+
 /* Reads until the end of a connection. */
 static char *read_all(int fd) {
     size_t length = 0, room = 65536;
@@ -93,37 +97,33 @@ size_t sandbox_requests(const char *action) {
     return count;
 }
 
-sastaotp_config *sandbox_config(void) {
-    sastaotp_error *error = NULL;
-    sastaotp_config *config = sastaotp_config_new();
-    WORKS(sastaotp_config_set_api_key(config, current_key, &error));
-    WORKS(sastaotp_config_set_base_url(config, base_url, &error));
+sastaotp_config sandbox_config(void) {
+    sastaotp_config config = SASTAOTP_CONFIG_INIT;
+    config.api_key = current_key;
+    config.base_url = base_url;
     return config;
 }
 
 sastaotp_client *sandbox_client(void) {
     sastaotp_error *error = NULL;
-    sastaotp_config *config = sandbox_config();
+    sastaotp_config config = sandbox_config();
     sastaotp_client *client = NULL;
-    WORKS(sastaotp_client_new(config, &client, &error));
-    sastaotp_config_free(config);
+    WORKS(sastaotp_client_new(&config, &client, &error));
     return client;
 }
 
-sastaotp_number_request *sandbox_request(const char *service) {
-    sastaotp_error *error = NULL;
-    sastaotp_number_request *request = NULL;
-    WORKS(sastaotp_number_request_new(service, &request, &error));
-    WORKS(sastaotp_number_request_set_country(request, "22", &error));
-    WORKS(sastaotp_number_request_set_max_price(request, 100 * SASTAOTP_RUPEE, &error));
+sastaotp_number_request sandbox_request(const char *service) {
+    sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
+    request.service = service;
+    request.country = "22";
+    request.max_price_micros = 100 * SASTAOTP_RUPEE;
     return request;
 }
 
 sastaotp_activation *sandbox_buy(const sastaotp_client *client, const char *service) {
     sastaotp_error *error = NULL;
-    sastaotp_number_request *request = sandbox_request(service);
+    sastaotp_number_request request = sandbox_request(service);
     sastaotp_activation *number = NULL;
-    WORKS(sastaotp_client_get_number(client, request, &number, &error));
-    sastaotp_number_request_free(request);
+    WORKS(sastaotp_client_get_number(client, &request, &number, &error));
     return number;
 }

@@ -8,6 +8,7 @@
 /* Sets the URL that sastaotp-sandbox printed. */
 void sandbox_open(const char *url);
 const char *sandbox_url(void);
+const char *sandbox_key(void);
 
 /* Selects the API key for the functions below and resets its wallet, orders, faults and log. Call
  * it from one thread only. */
@@ -22,9 +23,9 @@ void sandbox_do(const char *call, const char *body);
 size_t sandbox_requests(const char *action);
 
 /* Settings and a client with the key; a request for a service in India for at most 100 rupees. */
-sastaotp_config *sandbox_config(void);
+sastaotp_config sandbox_config(void);
 sastaotp_client *sandbox_client(void);
-sastaotp_number_request *sandbox_request(const char *service);
+sastaotp_number_request sandbox_request(const char *service);
 sastaotp_activation *sandbox_buy(const sastaotp_client *client, const char *service);
 
 #endif

@@ -6,9 +6,9 @@ sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client);
 
 sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client) {
     try {
-        client.activation(" not an id");
+        (void)client.activation(" not an id");
     } catch (const sastaotp::error &) {
-        return client.get_balance().amount();
+        return client.get_balance();
     }
     return {};
 }

@@ -30,7 +30,7 @@ void amounts_fit_their_buffer(void) {
     }
     for (size_t row = 0; row < sizeof invalid / sizeof *invalid; row++) {
         int64_t micros = 7;
-        FAILS(sastaotp_amount_parse(invalid[row], &micros, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_amount_parse(invalid[row], &micros, &error), SASTAOTP_ERROR_CONFIG);
         sastaotp_error_free(error);
         CHECK_INT(micros, 7);
     }

@@ -29,50 +29,53 @@ static void folder_remove(const char *path) {
     CHECK_INT(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* Creates a client of the sandbox's account with a journal. */
+/* The settings of a client of the sandbox's account with a journal. */
+static sastaotp_config config_with_journal(const char *folder) {
+    sastaotp_config config = sandbox_config();
+    config.journal = folder;
+    config.durability = SASTAOTP_DURABILITY_PROCESS;
+    config.journal_on_network = true;
+    return config;
+}
+
 static sastaotp_client *client_with_journal(const char *folder) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = NULL;
-    sastaotp_config *config = sandbox_config();
-    WORKS(sastaotp_config_set_journal(config, folder, &error));
-    WORKS(sastaotp_config_set_durability(config, SASTAOTP_DURABILITY_PROCESS, &error));
-    WORKS(sastaotp_config_set_journal_on_network(config, true, &error));
-    WORKS(sastaotp_client_new(config, &client, &error));
-    sastaotp_config_free(config);
+    sastaotp_config config = config_with_journal(folder);
+    WORKS(sastaotp_client_new(&config, &client, &error));
     return client;
 }
 
 void invalid_journals_are_rejected(void) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = NULL;
-    sastaotp_config *config = sandbox_config();
     char folder[64], below[128];
     folder_new(folder);
-    FAILS(sastaotp_config_set_durability(config, (sastaotp_durability)77, &error), SASTAOTP_CONFIG);
+    sastaotp_config config = config_with_journal(folder);
+    config.durability = (sastaotp_durability)77;
+    FAILS(sastaotp_client_new(&config, &client, &error), SASTAOTP_ERROR_CONFIG);
     CHECK_CONTAINS(sastaotp_error_message(error), "durability");
     sastaotp_error_free(error);
-    FAILS(sastaotp_config_set_journal(config, "\xff", &error), SASTAOTP_CONFIG);
-    CHECK_CONTAINS(sastaotp_error_message(error), "folder");
+    config = config_with_journal("\xff");
+    FAILS(sastaotp_client_new(&config, &client, &error), SASTAOTP_ERROR_CONFIG);
+    CHECK_CONTAINS(sastaotp_error_message(error), "journal");
     sastaotp_error_free(error);
-    error = NULL;
-    WORKS(sastaotp_config_set_journal(config, "", &error));
-    FAILS(sastaotp_client_new(config, &client, &error), SASTAOTP_CONFIG);
+    config = config_with_journal("");
+    FAILS(sastaotp_client_new(&config, &client, &error), SASTAOTP_ERROR_CONFIG);
     sastaotp_error_free(error);
     error = NULL;
     /* The path is a file. */
     snprintf(below, sizeof below, "%s/file", folder);
     FILE *file = fopen(below, "w");
     CHECK(file != NULL && fclose(file) == 0);
-    WORKS(sastaotp_config_set_journal(config, below, &error));
-    FAILS(sastaotp_client_new(config, &client, &error), SASTAOTP_JOURNAL);
+    config = config_with_journal(below);
+    FAILS(sastaotp_client_new(&config, &client, &error), SASTAOTP_ERROR_JOURNAL);
     CHECK(client == NULL);
-    CHECK_TEXT(sastaotp_status_name(sastaotp_error_kind(error)), "SASTAOTP_JOURNAL");
+    CHECK_TEXT(sastaotp_status_name(sastaotp_error_status(error)), "SASTAOTP_ERROR_JOURNAL");
     CHECK_CONTAINS(sastaotp_error_message(error), below);
-    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
-    CHECK_INT(sastaotp_error_retry(error), SASTAOTP_RETRY_NEVER);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
+    CHECK_INT(sastaotp_error_retry(error, NULL), SASTAOTP_RETRY_NEVER);
     sastaotp_error_free(error);
-    error = NULL;
-    sastaotp_config_free(config);
     folder_remove(folder);
 }
 
@@ -85,19 +88,17 @@ static void buy_and_die(const char *folder, int saved) {
     sastaotp_sms *sms = NULL;
     char json[MAX_INTENT] = "";
     sastaotp_client *client = client_with_journal(folder);
-    sastaotp_number_request *request = sandbox_request("zz_ok");
-    WORKS(sastaotp_client_intend(client, request, &intent, &error));
+    sastaotp_number_request request = sandbox_request("zz_ok");
+    WORKS(sastaotp_client_intend(client, &request, &intent, &error));
     CHECK(strlen(sastaotp_intent_json(intent)) < sizeof json);
     strcpy(json, sastaotp_intent_json(intent));
     CHECK(write(saved, json, sizeof json) == sizeof json);
     WORKS(sastaotp_client_buy(client, intent, &number, &error));
     WORKS(sastaotp_activation_wait_for_code(number, 60000, NULL, &sms, &error));
-    sastaotp_number_request_free(request);
     request = sandbox_request("zz_never");
-    WORKS(sastaotp_client_lease(client, request, &lease, &error));
-    sastaotp_number_request_free(request);
+    WORKS(sastaotp_client_lease(client, &request, &lease, &error));
     request = sandbox_request("zz_early_cancel");
-    WORKS(sastaotp_client_lease(client, request, &lease, &error));
+    WORKS(sastaotp_client_lease(client, &request, &lease, &error));
     raise(SIGKILL);
 }
 
@@ -107,7 +108,7 @@ static void settle_leases(const sastaotp_client *client) {
     sastaotp_settled_leases *leases = NULL;
     FAILS(sastaotp_client_settle_leftover_leases(client, (sastaotp_on_too_early)77, &leases,
                                                  &error),
-          SASTAOTP_CONFIG);
+          SASTAOTP_ERROR_CONFIG);
     sastaotp_error_free(error);
     error = NULL;
     WORKS(sastaotp_client_settle_leftover_leases(client, SASTAOTP_ON_TOO_EARLY_FAIL, &leases,
@@ -120,13 +121,13 @@ static void settle_leases(const sastaotp_client *client) {
         const sastaotp_unclaimed *listed = sastaotp_settled_leases_unclaimed(leases, at);
         const sastaotp_settlement *settlement = sastaotp_settled_leases_settlement(leases, at);
         const sastaotp_error *failure = sastaotp_settled_leases_error(leases, at);
-        CHECK_INT(sastaotp_unclaimed_outcome(listed), SASTAOTP_UNCLAIMED_BOUGHT);
+        CHECK_INT(sastaotp_unclaimed_outcome(listed), SASTAOTP_OUTCOME_BOUGHT);
         CHECK((settlement == NULL) == (failure != NULL));
         if (settlement) {
             CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_CANCELLED);
             cancelled++;
         } else {
-            CHECK_INT(sastaotp_error_kind(failure), SASTAOTP_TOO_EARLY);
+            CHECK_INT(sastaotp_error_status(failure), SASTAOTP_ERROR_TOO_EARLY);
         }
     }
     CHECK_INT(cancelled, 1);
@@ -168,8 +169,8 @@ void next_program_has_purchases_of_killed_one(void) {
 
     /* The saved intent was bought by the other process. */
     WORKS(sastaotp_intent_from_json(saved, &intent, &error));
-    FAILS(sastaotp_client_buy(client, intent, &number, &error), SASTAOTP_ALREADY_SENT);
-    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
+    FAILS(sastaotp_client_buy(client, intent, &number, &error), SASTAOTP_ERROR_ALREADY_SENT);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
     sastaotp_error_free(error);
     error = NULL;
     sastaotp_intent_free(intent);
@@ -198,13 +199,12 @@ void next_program_has_purchases_of_killed_one(void) {
     sastaotp_activation_free(number);
 
     /* All clients of the account use one journal. */
-    sastaotp_config *config = sandbox_config();
+    sastaotp_config config = sandbox_config();
     sastaotp_client *other = NULL;
-    WORKS(sastaotp_config_set_journal(config, "/tmp/another-folder", &error));
-    FAILS(sastaotp_client_new(config, &other, &error), SASTAOTP_JOURNAL);
+    config.journal = "/tmp/another-folder";
+    FAILS(sastaotp_client_new(&config, &other, &error), SASTAOTP_ERROR_JOURNAL);
     CHECK_CONTAINS(sastaotp_error_message(error), folder);
     sastaotp_error_free(error);
-    sastaotp_config_free(config);
     sastaotp_client_free(client);
     folder_remove(folder);
     sandbox_do("assert", "{\"charges\":3,\"refunds\":1}");

@@ -16,7 +16,7 @@ int main(int count, char **arguments) {
     sastaotp_activation *number = sandbox_buy(client, "zz_multi");
     sastaotp_sms *sms = NULL;
     WORKS(sastaotp_activation_wait_for_code(number, 1000, NULL, &sms, &error));
-    const char *text = sastaotp_sms_text(sms);
+    const char *text = sastaotp_sms_text(sms, NULL);
     CHECK(text != NULL);
     sastaotp_sms_free(sms);
     if (strcmp(arguments[2], "object") == 0) {

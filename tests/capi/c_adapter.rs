@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 use std::ffi::{CStr, CString, c_char};
 use std::fmt;
 use std::ops::Deref;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,11 @@ pub(crate) use sastaotp::{
     Amount, ApiKeyLocation, Charge, ClientBuilder, Ending, ErrorKind, OnTooEarly, OrderQuery,
     OrderStatus, PriceLimit, Resolution, Retry, SetStatus, SettlementState, StatusChange,
 };
+use serde_json::{Value, json};
+
+/// An activation lists its messages. Only a wait returns the current code: the last message can be
+/// the one before the next code was requested.
+pub(crate) const HAS_CURRENT_CODE: bool = false;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
@@ -53,8 +58,8 @@ fn checked(call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status) -> Re
     if status == SASTAOTP_OK {
         return Ok(());
     }
-    let error = Error(Arc::new(Object(error, sastaotp_error_free)));
-    assert_eq!(unsafe { sastaotp_error_kind(error.0.0) }, status);
+    let error = Error(ErrorOf::Own(Arc::new(Object(error, sastaotp_error_free))));
+    assert_eq!(unsafe { sastaotp_error_status(error.get()) }, status);
     Err(error)
 }
 
@@ -86,7 +91,13 @@ fn millis(duration: Duration) -> u32 {
 }
 
 #[derive(Clone)]
-pub(crate) struct Error(Arc<Object<sastaotp_error>>);
+pub(crate) struct Error(ErrorOf);
+
+#[derive(Clone)]
+enum ErrorOf {
+    Own(Arc<Object<sastaotp_error>>),
+    Completion(Arc<Object<sastaotp_completion>>),
+}
 
 pub(crate) struct ErrorCode {
     text: String,
@@ -111,58 +122,60 @@ impl fmt::Display for ErrorCode {
 
 impl Error {
     fn get(&self) -> *const sastaotp_error {
-        self.0.0
+        match &self.0 {
+            ErrorOf::Own(error) => error.0,
+            ErrorOf::Completion(completion) => unsafe { sastaotp_completion_error(completion.0) },
+        }
     }
 
     pub(crate) fn kind(&self) -> ErrorKind {
-        const KINDS: [ErrorKind; 25] = [
-            ErrorKind::Config,
-            ErrorKind::Budget,
-            ErrorKind::Authentication,
-            ErrorKind::InsufficientBalance,
-            ErrorKind::NoNumbers,
-            ErrorKind::PriceTooHigh,
-            ErrorKind::ServiceUnavailable,
-            ErrorKind::NotFound,
-            ErrorKind::AlreadyFinished,
-            ErrorKind::TooEarly,
-            ErrorKind::Rejected,
-            ErrorKind::Server,
-            ErrorKind::RateLimited,
-            ErrorKind::Blocked,
-            ErrorKind::Protocol,
-            ErrorKind::Connection,
-            ErrorKind::Tls,
-            ErrorKind::Timeout,
-            ErrorKind::Cancelled,
-            ErrorKind::WaitTimeout,
-            ErrorKind::Expired,
-            ErrorKind::ActivationCancelled,
-            ErrorKind::Internal,
-            ErrorKind::AlreadySent,
-            ErrorKind::Journal,
-        ];
-        let status = unsafe { sastaotp_error_kind(self.get()) };
-        KINDS[usize::try_from(status.0 - 1).unwrap()]
+        match unsafe { sastaotp_error_status(self.get()) } {
+            SASTAOTP_ERROR_CONFIG => ErrorKind::Config,
+            SASTAOTP_ERROR_BUDGET => ErrorKind::Budget,
+            SASTAOTP_ERROR_ALREADY_SENT => ErrorKind::AlreadySent,
+            SASTAOTP_ERROR_JOURNAL => ErrorKind::Journal,
+            SASTAOTP_ERROR_CANCELLED => ErrorKind::Cancelled,
+            SASTAOTP_ERROR_AUTHENTICATION => ErrorKind::Authentication,
+            SASTAOTP_ERROR_INSUFFICIENT_BALANCE => ErrorKind::InsufficientBalance,
+            SASTAOTP_ERROR_NO_NUMBERS => ErrorKind::NoNumbers,
+            SASTAOTP_ERROR_PRICE_TOO_HIGH => ErrorKind::PriceTooHigh,
+            SASTAOTP_ERROR_SERVICE_UNAVAILABLE => ErrorKind::ServiceUnavailable,
+            SASTAOTP_ERROR_NOT_FOUND => ErrorKind::NotFound,
+            SASTAOTP_ERROR_ALREADY_FINISHED => ErrorKind::AlreadyFinished,
+            SASTAOTP_ERROR_TOO_EARLY => ErrorKind::TooEarly,
+            SASTAOTP_ERROR_REJECTED => ErrorKind::Rejected,
+            SASTAOTP_ERROR_RATE_LIMITED => ErrorKind::RateLimited,
+            SASTAOTP_ERROR_BLOCKED => ErrorKind::Blocked,
+            SASTAOTP_ERROR_SERVER => ErrorKind::Server,
+            SASTAOTP_ERROR_PROTOCOL => ErrorKind::Protocol,
+            SASTAOTP_ERROR_CONNECTION => ErrorKind::Connection,
+            SASTAOTP_ERROR_TLS => ErrorKind::Tls,
+            SASTAOTP_ERROR_TIMEOUT => ErrorKind::Timeout,
+            SASTAOTP_ERROR_WAIT_TIMEOUT => ErrorKind::WaitTimeout,
+            SASTAOTP_ERROR_EXPIRED => ErrorKind::Expired,
+            SASTAOTP_ERROR_ACTIVATION_CANCELLED => ErrorKind::ActivationCancelled,
+            SASTAOTP_ERROR_INTERNAL => ErrorKind::Internal,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn charge(&self) -> Charge {
         match unsafe { sastaotp_error_charge(self.get()) } {
-            SASTAOTP_NOT_CHARGED => Charge::NotCharged,
+            SASTAOTP_CHARGE_NONE => Charge::NotCharged,
             SASTAOTP_CHARGE_UNKNOWN => Charge::Unknown,
-            SASTAOTP_CHARGED => Charge::Charged,
+            SASTAOTP_CHARGE_MADE => Charge::Charged,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) fn retry(&self) -> Retry {
-        let after = optional(|place| unsafe { sastaotp_error_retry_after_ms(self.get(), place) });
-        match (unsafe { sastaotp_error_retry(self.get()) }, after) {
-            (SASTAOTP_RETRY_NEVER, None) => Retry::Never,
-            (SASTAOTP_RETRY_AFTER, Some(pause)) => {
-                Retry::After(Duration::from_millis(pause.into()))
-            }
-            (SASTAOTP_RETRY_AFTER_RECONCILE, None) => Retry::AfterReconcile,
+        let mut pause = u32::MAX;
+        let retry = unsafe { sastaotp_error_retry(self.get(), &raw mut pause) };
+        assert_eq!(retry == SASTAOTP_RETRY_AFTER, pause != u32::MAX);
+        match retry {
+            SASTAOTP_RETRY_NEVER => Retry::Never,
+            SASTAOTP_RETRY_AFTER => Retry::After(Duration::from_millis(pause.into())),
+            SASTAOTP_RETRY_AFTER_RECONCILE => Retry::AfterReconcile,
             other => panic!("{other:?}"),
         }
     }
@@ -246,7 +259,8 @@ impl Intent {
     }
 
     pub(crate) fn watermark(&self) -> Option<u64> {
-        optional(|place| unsafe { sastaotp_intent_watermark(self.get(), place) })
+        let json: Value = serde_json::from_str(&self.to_json()).unwrap();
+        json["watermark"].as_str().map(|watermark| watermark.parse().unwrap())
     }
 
     pub(crate) fn country(&self) -> Option<String> {
@@ -300,33 +314,29 @@ impl NumberRequest {
         Self { any_price: true, ..self }
     }
 
-    fn build(&self) -> Result<Object<sastaotp_number_request>> {
+    /// Makes a call with the C struct of the request.
+    fn with<T>(&self, call: impl FnOnce(*const sastaotp_number_request) -> Result<T>) -> Result<T> {
         let service = c_string(&self.service);
-        let request = create(sastaotp_number_request_free, |place, error| unsafe {
-            sastaotp_number_request_new(service.as_ptr(), place, error)
-        })?;
-        if let Some(country) = self.country.as_deref().map(c_string) {
-            checked(|error| unsafe {
-                sastaotp_number_request_set_country(request.0, country.as_ptr(), error)
-            })?;
-        }
-        if let Some(code) = self.operator.as_deref().map(c_string) {
-            checked(|error| unsafe {
-                sastaotp_number_request_set_operator(request.0, code.as_ptr(), error)
-            })?;
-        }
-        if self.any_country {
-            checked(|error| unsafe { sastaotp_number_request_any_country(request.0, error) })?;
-        }
-        if let Some(price) = self.max_price {
-            checked(|error| unsafe {
-                sastaotp_number_request_set_max_price(request.0, price.micros(), error)
-            })?;
-        }
-        if self.any_price {
-            checked(|error| unsafe { sastaotp_number_request_accept_any_price(request.0, error) })?;
-        }
-        Ok(request)
+        let (country, operator) =
+            (self.country.as_deref().map(c_string), self.operator.as_deref().map(c_string));
+        let max_price_micros = match (self.max_price, self.any_price) {
+            (Some(price), false) => price.micros(),
+            (None, true) => SASTAOTP_ANY_PRICE,
+            (None, false) => 0,
+            // The C interface has one member for both.
+            (Some(_), true) => panic!("both a maximum price and any price"),
+        };
+        let request = sastaotp_number_request {
+            size: size_of::<sastaotp_number_request>(),
+            service: service.as_ptr(),
+            country: optional_ptr(country.as_ref()),
+            operator_: optional_ptr(operator.as_ref()),
+            max_price_micros,
+            any_country: self.any_country.into(),
+            multi_sms: false.into(),
+            reserved: [0; 6],
+        };
+        call(&raw const request)
     }
 }
 
@@ -342,10 +352,31 @@ impl Sms {
         (!sms.is_null()).then(|| unsafe {
             Self {
                 code: required_text(sastaotp_sms_code(sms)),
-                text: text(sastaotp_sms_text(sms)),
+                text: Self::read_text(sms),
                 is_repeat: sastaotp_sms_is_repeat(sms),
             }
         })
+    }
+
+    /// Reads the text with its length, and compares it with the one that ends with NUL.
+    fn read_text(sms: *const sastaotp_sms) -> Option<String> {
+        let mut length = usize::MAX;
+        let verbatim = unsafe { sastaotp_sms_text(sms, &raw mut length) };
+        let ended = text(unsafe { sastaotp_sms_text(sms, null_mut()) });
+        let verbatim = (!verbatim.is_null()).then(|| {
+            let bytes = unsafe { std::slice::from_raw_parts(verbatim.cast::<u8>(), length) };
+            String::from_utf8(bytes.to_vec()).expect("texts are UTF-8")
+        });
+        assert_eq!(verbatim.as_ref().map(|text| text.replace('\0', "\u{fffd}")), ended);
+        verbatim
+    }
+
+    fn of_json(sms: &Value) -> Self {
+        Self {
+            code: sms["code"].as_str().unwrap().to_owned(),
+            text: sms["text"].as_str().map(str::to_owned),
+            is_repeat: sms["is_repeat"].as_bool().unwrap(),
+        }
     }
 
     fn own(sms: *mut sastaotp_sms) -> Option<Self> {
@@ -387,12 +418,10 @@ pub(crate) struct Purchase {
 impl Purchase {
     fn read(purchase: *const sastaotp_purchase) -> Option<Self> {
         (!purchase.is_null()).then(|| unsafe {
-            let warnings = 0..sastaotp_purchase_warning_count(purchase);
+            let warnings = (0..).map(|index| text(sastaotp_purchase_warning(purchase, index)));
             Self {
                 activation_id: required_text(sastaotp_purchase_activation_id(purchase)),
-                warnings: warnings
-                    .map(|index| required_text(sastaotp_purchase_warning(purchase, index)))
-                    .collect(),
+                warnings: warnings.map_while(|warning| warning).collect(),
                 phone_number: required_text(sastaotp_purchase_phone_number(purchase)),
             }
         })
@@ -418,7 +447,7 @@ impl Settlement {
             SASTAOTP_SETTLED_ALREADY_OVER => SettlementState::AlreadyOver,
             other => panic!("{other:?}"),
         };
-        Self { state, code: Sms::read(unsafe { sastaotp_settlement_code(settlement.0) }) }
+        Self { state, code: Sms::read(unsafe { sastaotp_settlement_sms(settlement.0) }) }
     }
 }
 
@@ -436,7 +465,7 @@ impl Order {
             Self {
                 activation_id: text(sastaotp_order_activation_id(order)),
                 service: text(sastaotp_order_service(order)),
-                price: optional(|place| sastaotp_order_price(order, place))
+                price: optional(|place| sastaotp_order_price_micros(order, place))
                     .map(Amount::from_micros),
                 number: text(sastaotp_order_id(order)),
             }
@@ -547,7 +576,8 @@ impl Prices {
     }
 
     fn at(&self, index: usize) -> Price {
-        let price = optional(|place| unsafe { sastaotp_prices_price(self.0.0, index, place) });
+        let price =
+            optional(|place| unsafe { sastaotp_prices_price_micros(self.0.0, index, place) });
         let country = required_text(unsafe { sastaotp_prices_country(self.0.0, index) });
         Price { price: price.map(Amount::from_micros), country }
     }
@@ -570,12 +600,9 @@ impl CancelToken {
 pub(crate) struct Client(Arc<Object<sastaotp_client>>);
 
 /// Creates a client with settings that only Rust can create: a clock and a transport.
-pub(crate) fn build(settings: ClientBuilder) -> Result<Client> {
-    let config = sastaotp_config::from(settings);
-    create(sastaotp_client_free, |place, error| unsafe {
-        sastaotp_client_new(&raw const config, place, error)
-    })
-    .map(Client::of)
+pub(crate) fn build(settings: ClientBuilder) -> sastaotp::Result<Client> {
+    let client = Box::new(sastaotp_client::from(settings.build()?));
+    Ok(Client::of(Object(Box::into_raw(client), sastaotp_client_free)))
 }
 
 impl Client {
@@ -589,14 +616,16 @@ impl Client {
 
     pub(crate) fn with_cancel(&self, cancel: &CancelToken) -> Self {
         let handle = create(sastaotp_client_free, |place, error| unsafe {
-            sastaotp_client_with_cancel(self.get(), cancel.0.0, place, error)
+            sastaotp_client_with(self.get(), cancel.0.0, 0, place, error)
         });
         Self::of(handle.unwrap())
     }
 
     pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
         let handle = create(sastaotp_client_free, |place, error| unsafe {
-            sastaotp_client_with_timeout_ms(self.get(), millis(timeout), place, error)
+            // 0 would keep the client's timeout.
+            let timeout_ms = millis(timeout).max(1);
+            sastaotp_client_with(self.get(), null(), timeout_ms, place, error)
         });
         Self::of(handle.unwrap())
     }
@@ -607,10 +636,10 @@ impl Client {
     }
 
     pub(crate) fn get_balance(&self) -> Result<Balance> {
-        let balance = create(sastaotp_balance_free, |place, error| unsafe {
-            sastaotp_client_get_balance(self.get(), place, error)
-        })?;
-        Ok(Balance { amount: Amount::from_micros(unsafe { sastaotp_balance_amount(balance.0) }) })
+        let mut micros = i64::MIN;
+        checked(|error| unsafe { sastaotp_client_get_balance(self.get(), &raw mut micros, error) })
+            .inspect_err(|_| assert_eq!(micros, i64::MIN))?;
+        Ok(Balance { amount: Amount::from_micros(micros) })
     }
 
     pub(crate) fn get_services(&self, service: Option<&str>) -> Result<Vec<Service>> {
@@ -621,7 +650,7 @@ impl Client {
         let offer = |offer| unsafe {
             Offer {
                 country: required_text(sastaotp_offer_country(offer)),
-                price: optional(|place| sastaotp_offer_price(offer, place))
+                price: optional(|place| sastaotp_offer_price_micros(offer, place))
                     .map(Amount::from_micros),
             }
         };
@@ -658,7 +687,7 @@ impl Client {
     pub(crate) fn find_country(&self, name: &str) -> Result<Vec<Country>> {
         let name = c_string(name);
         let countries = create(sastaotp_countries_free, |place, error| unsafe {
-            sastaotp_client_find_country(self.get(), name.as_ptr(), place, error)
+            sastaotp_client_get_countries(self.get(), name.as_ptr(), place, error)
         })?;
         let country = |index| unsafe {
             Country {
@@ -715,17 +744,19 @@ impl Client {
     }
 
     pub(crate) fn get_number(&self, request: NumberRequest) -> Result<Activation> {
-        let request = request.build()?;
-        let number = create(sastaotp_activation_free, |place, error| unsafe {
-            sastaotp_client_get_number(self.get(), request.0, place, error)
+        let number = request.with(|request| {
+            create(sastaotp_activation_free, |place, error| unsafe {
+                sastaotp_client_get_number(self.get(), request, place, error)
+            })
         });
-        number.map(Activation::of)
+        number.map(|number| Activation::of(number, self))
     }
 
     pub(crate) fn intend(&self, request: NumberRequest) -> Result<Intent> {
-        let request = request.build()?;
-        let intent = create(sastaotp_intent_free, |place, error| unsafe {
-            sastaotp_client_intend(self.get(), request.0, place, error)
+        let intent = request.with(|request| {
+            create(sastaotp_intent_free, |place, error| unsafe {
+                sastaotp_client_intend(self.get(), request, place, error)
+            })
         });
         intent.map(Intent::own)
     }
@@ -734,7 +765,7 @@ impl Client {
         let number = create(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_client_buy(self.get(), intent.get(), place, error)
         });
-        number.map(Activation::of)
+        number.map(|number| Activation::of(number, self))
     }
 
     pub(crate) fn reget_number(
@@ -743,29 +774,23 @@ impl Client {
         limit: impl Into<PriceLimit>,
     ) -> Result<Activation> {
         let id = c_string(id);
+        let limit = match limit.into() {
+            PriceLimit::Max(max) => max.micros(),
+            PriceLimit::Any => SASTAOTP_ANY_PRICE,
+        };
         let number = create(sastaotp_activation_free, |place, error| unsafe {
-            match limit.into() {
-                PriceLimit::Max(max) => sastaotp_client_reget_number(
-                    self.get(),
-                    id.as_ptr(),
-                    max.micros(),
-                    place,
-                    error,
-                ),
-                PriceLimit::Any => {
-                    sastaotp_client_reget_number_at_any_price(self.get(), id.as_ptr(), place, error)
-                }
-            }
+            sastaotp_client_reget_number(self.get(), id.as_ptr(), limit, place, error)
         });
-        number.map(Activation::of)
+        number.map(|number| Activation::of(number, self))
     }
 
     pub(crate) fn lease(&self, request: NumberRequest) -> Result<Lease> {
-        let request = request.build()?;
-        let lease = create(sastaotp_lease_free, |place, error| unsafe {
-            sastaotp_client_lease(self.get(), request.0, place, error)
+        let lease = request.with(|request| {
+            create(sastaotp_lease_free, |place, error| unsafe {
+                sastaotp_client_lease(self.get(), request, place, error)
+            })
         });
-        lease.map(Lease)
+        lease.map(|lease| Lease { lease, client: self.clone() })
     }
 
     pub(crate) fn activation(&self, id: &str) -> Result<Activation> {
@@ -773,38 +798,53 @@ impl Client {
         let number = create(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_client_activation(self.get(), id.as_ptr(), place, error)
         });
-        number.map(Activation::of)
+        number.map(|number| Activation::of(number, self))
+    }
+
+    /// Runs an operation of a queue, and returns its JSON.
+    fn operate(&self, operation: &Value) -> Result<Value> {
+        let queue = create(sastaotp_queue_free, |place, error| unsafe {
+            sastaotp_queue_new(self.get(), 1, place, error)
+        })?;
+        let (operation, mut ticket) = (c_string(&operation.to_string()), 0);
+        checked(|error| unsafe {
+            let operation = operation.as_ptr();
+            sastaotp_queue_submit(queue.0, operation, null_mut(), &raw mut ticket, error)
+        })?;
+        let completion = create(sastaotp_completion_free, |place, error| unsafe {
+            sastaotp_queue_join(queue.0, ticket, u32::MAX, place, error)
+        })?;
+        let error = unsafe { sastaotp_completion_error(completion.0) };
+        if error.is_null() {
+            let json = required_text(unsafe { sastaotp_completion_json(completion.0) });
+            return Ok(serde_json::from_str(&json).unwrap());
+        }
+        Err(Error(ErrorOf::Completion(Arc::new(completion))))
     }
 
     pub(crate) fn get_status(&self, id: &str) -> Result<Status> {
-        let id = c_string(id);
-        let state = create(sastaotp_activation_status_free, |place, error| unsafe {
-            sastaotp_client_get_status(self.get(), id.as_ptr(), place, error)
-        })?;
-        Ok(Status::read(&state))
+        let status = self.operate(&json!({"op": "get_status", "id": id}))?;
+        Ok(match status["kind"].as_str().unwrap() {
+            "waiting" => Status::Waiting,
+            "waiting_for_next" => Status::WaitingForNext,
+            "received" => Status::Received(Sms::of_json(&status["sms"])),
+            "cancelled" => Status::Cancelled,
+            _ => Status::Other,
+        })
     }
 
     pub(crate) fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
-        let id = c_string(id);
-        let change = create(sastaotp_status_change_free, |place, error| unsafe {
-            sastaotp_client_set_status(
-                self.get(),
-                id.as_ptr(),
-                sastaotp_set_status(status.value()),
-                place,
-                error,
-            )
-        })?;
-        Ok(match unsafe { sastaotp_status_change_kind(change.0) } {
-            SASTAOTP_STATUS_CHANGE_CANCELLED => StatusChange::Cancelled,
-            SASTAOTP_STATUS_CHANGE_ALREADY_CANCELLED => StatusChange::AlreadyCancelled,
-            SASTAOTP_STATUS_CHANGE_READY => StatusChange::Ready,
-            SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT => StatusChange::WaitingForNext,
-            SASTAOTP_STATUS_CHANGE_COMPLETED => StatusChange::Completed,
-            SASTAOTP_STATUS_CHANGE_ACCEPTED => StatusChange::Accepted,
-            _ => {
-                StatusChange::Other(required_text(unsafe { sastaotp_status_change_text(change.0) }))
-            }
+        let operation = json!({"op": "set_status", "id": id, "status": status.value()});
+        let change = self.operate(&operation)?;
+        Ok(match change["kind"].as_str().unwrap() {
+            "cancelled" => StatusChange::Cancelled,
+            "already_cancelled" => StatusChange::AlreadyCancelled,
+            "ready" => StatusChange::Ready,
+            "waiting_for_next" => StatusChange::WaitingForNext,
+            "completed" => StatusChange::Completed,
+            "accepted" => StatusChange::Accepted,
+            "other" => StatusChange::Other(change["text"].as_str().unwrap().to_owned()),
+            other => panic!("{other:?}"),
         })
     }
 
@@ -822,12 +862,11 @@ impl Client {
             sastaotp_client_reconcile(self.get(), intent, millis(look_for), place, error)
         })?;
         let candidate = |index| unsafe {
-            let evidence = 0..sastaotp_reconciliation_evidence_count(found.0, index);
-            let fact = |at| required_text(sastaotp_reconciliation_evidence(found.0, index, at));
+            let fact = |at| text(sastaotp_reconciliation_evidence(found.0, index, at));
             Candidate {
                 order: Order::read(sastaotp_reconciliation_get(found.0, index)),
                 is_ours: sastaotp_reconciliation_is_ours(found.0, index),
-                evidence: evidence.map(fact).collect(),
+                evidence: (0..).map_while(fact).collect(),
             }
         };
         let count = unsafe { sastaotp_reconciliation_count(found.0) };
@@ -879,11 +918,11 @@ impl Client {
             Unclaimed {
                 message: required_text(sastaotp_unclaimed_message(entry)),
                 outcome: match (sastaotp_unclaimed_outcome(entry), purchase, error) {
-                    (SASTAOTP_UNCLAIMED_PENDING, None, None) => UnclaimedOutcome::Pending,
-                    (SASTAOTP_UNCLAIMED_BOUGHT, Some(purchase), None) => {
+                    (SASTAOTP_OUTCOME_PENDING, None, None) => UnclaimedOutcome::Pending,
+                    (SASTAOTP_OUTCOME_BOUGHT, Some(purchase), None) => {
                         UnclaimedOutcome::Bought(Box::new(purchase))
                     }
-                    (SASTAOTP_UNCLAIMED_UNKNOWN, None, Some(_)) => UnclaimedOutcome::Unknown,
+                    (SASTAOTP_OUTCOME_UNKNOWN, None, Some(_)) => UnclaimedOutcome::Unknown,
                     other => panic!("{other:?}"),
                 },
             }
@@ -923,6 +962,7 @@ impl From<Duration> for WaitOptions {
 pub(crate) struct Activation {
     own: Option<Object<sastaotp_activation>>,
     get: *const sastaotp_activation,
+    client: Client,
     id: String,
     phone_number: Option<String>,
 }
@@ -932,16 +972,22 @@ unsafe impl Send for Activation {}
 unsafe impl Sync for Activation {}
 
 impl Activation {
-    fn of(own: Object<sastaotp_activation>) -> Self {
+    fn of(own: Object<sastaotp_activation>, client: &Client) -> Self {
         let get = own.0.cast_const();
-        Self { own: Some(own), ..Self::borrowed(get) }
+        Self { own: Some(own), ..Self::borrowed(get, client) }
     }
 
     /// An activation that belongs to a lease.
-    fn borrowed(get: *const sastaotp_activation) -> Self {
+    fn borrowed(get: *const sastaotp_activation, client: &Client) -> Self {
         let (id, phone_number) =
             unsafe { (sastaotp_activation_id(get), sastaotp_activation_phone_number(get)) };
-        Self { own: None, get, id: required_text(id), phone_number: text(phone_number) }
+        Self {
+            own: None,
+            get,
+            client: client.clone(),
+            id: required_text(id),
+            phone_number: text(phone_number),
+        }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -953,7 +999,7 @@ impl Activation {
     }
 
     pub(crate) fn price(&self) -> Option<Amount> {
-        optional(|place| unsafe { sastaotp_activation_price(self.get, place) })
+        optional(|place| unsafe { sastaotp_activation_price_micros(self.get, place) })
             .map(Amount::from_micros)
     }
 
@@ -965,14 +1011,17 @@ impl Activation {
         Purchase::read(unsafe { sastaotp_activation_purchase(self.get) })
     }
 
+    /// The newest message.
     pub(crate) fn code(&self) -> Option<Sms> {
-        Sms::own(unsafe { sastaotp_activation_code(self.get) })
+        let count = unsafe { sastaotp_activation_sms_count(self.get) };
+        Sms::own(unsafe { sastaotp_activation_sms(self.get, count.wrapping_sub(1)) })
     }
 
     pub(crate) fn codes(&self) -> Vec<Sms> {
-        let code =
-            |index| Sms::own(unsafe { sastaotp_activation_code_at(self.get, index) }).unwrap();
-        (0..unsafe { sastaotp_activation_code_count(self.get) }).map(code).collect()
+        let code = |index| Sms::own(unsafe { sastaotp_activation_sms(self.get, index) });
+        let codes: Vec<_> = (0..).map_while(code).collect();
+        assert_eq!(codes.len(), unsafe { sastaotp_activation_sms_count(self.get) });
+        codes
     }
 
     pub(crate) fn ending(&self) -> Option<Ending> {
@@ -994,11 +1043,14 @@ impl Activation {
 
     pub(crate) fn wait_for_code(&self, options: impl Into<WaitOptions>) -> Result<Sms> {
         let WaitOptions { timeout, cancel_on_timeout } = options.into();
-        let options = Object(sastaotp_wait_options_new(), sastaotp_wait_options_free);
-        if cancel_on_timeout {
-            checked(|error| unsafe { sastaotp_wait_options_cancel_on_timeout(options.0, error) })?;
-        }
-        let options = if cancel_on_timeout { options.0 } else { null_mut() };
+        let options = sastaotp_wait_options {
+            size: size_of::<sastaotp_wait_options>(),
+            interval_ms: 0,
+            accept_same_code: false.into(),
+            cancel_on_timeout: cancel_on_timeout.into(),
+            reserved: [0; 2],
+        };
+        let options = if cancel_on_timeout { &raw const options } else { null() };
         let sms = create(sastaotp_sms_free, |place, error| unsafe {
             sastaotp_activation_wait_for_code(self.get, millis(timeout), options, place, error)
         })?;
@@ -1030,10 +1082,7 @@ impl Activation {
     }
 
     pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
-        let handle = create(sastaotp_activation_free, |place, error| unsafe {
-            sastaotp_activation_with_timeout_ms(self.get, millis(timeout), place, error)
-        });
-        Self::of(handle.unwrap())
+        self.client.with_timeout(timeout).activation(&self.id).unwrap()
     }
 
     pub(crate) fn cancel(&self) -> Result<Settlement> {
@@ -1056,17 +1105,7 @@ impl Activation {
     }
 
     pub(crate) fn reget_number(&self, limit: impl Into<PriceLimit>) -> Result<Self> {
-        create(sastaotp_activation_free, |place, error| unsafe {
-            match limit.into() {
-                PriceLimit::Max(max) => {
-                    sastaotp_activation_reget_number(self.get, max.micros(), place, error)
-                }
-                PriceLimit::Any => {
-                    sastaotp_activation_reget_number_at_any_price(self.get, place, error)
-                }
-            }
-        })
-        .map(Self::of)
+        self.client.reget_number(&self.id, limit)
     }
 }
 
@@ -1086,11 +1125,14 @@ fn constant(on_too_early: OnTooEarly) -> sastaotp_on_too_early {
     }
 }
 
-pub(crate) struct Lease(Object<sastaotp_lease>);
+pub(crate) struct Lease {
+    lease: Object<sastaotp_lease>,
+    client: Client,
+}
 
 impl Lease {
     fn activation(&self) -> Activation {
-        Activation::borrowed(unsafe { sastaotp_lease_activation(self.0.0) })
+        Activation::borrowed(unsafe { sastaotp_lease_activation(self.lease.0) }, &self.client)
     }
 
     pub(crate) fn id(&self) -> String {
@@ -1103,15 +1145,15 @@ impl Lease {
 
     pub(crate) fn close(self, on_too_early: OnTooEarly) -> Result<Settlement> {
         create(sastaotp_settlement_free, |place, error| unsafe {
-            sastaotp_lease_close(self.0.0, constant(on_too_early), place, error)
+            sastaotp_lease_close(self.lease.0, constant(on_too_early), place, error)
         })
         .map(|settlement| Settlement::read(&settlement))
     }
 
     pub(crate) fn keep(self) -> Activation {
         let kept = create(sastaotp_activation_free, |place, error| unsafe {
-            sastaotp_lease_keep(self.0.0, place, error)
+            sastaotp_lease_keep(self.lease.0, place, error)
         });
-        Activation::of(kept.unwrap())
+        Activation::of(kept.unwrap(), &self.client)
     }
 }

@@ -29,10 +29,6 @@ fn request_states_country_and_price_once() {
         (new().country("22"), "no price limit"),
         (new().country("22").any_country().max_price(80), "both a country and any country"),
         (new().operator("22").any_country().max_price(80), "both an operator and any country"),
-        (
-            new().country("22").max_price(80).accept_any_price(),
-            "both a maximum price and any price",
-        ),
         (new().country("").max_price(80), "country"),
         (new().operator("").max_price(80), "operator"),
     ] {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sastaotp::transport::{HttpConfig, HttpTransport, ProxyChoice, Timeouts};
 
-use crate::adapter::{self, CancelToken, Charge, Client, ErrorKind, OnTooEarly};
+use crate::adapter::{self, CancelToken, Charge, Client, ErrorKind, OnTooEarly, SettlementState};
 
 use crate::server::{Sandbox, at_most, builder, eventually, request};
 
@@ -150,16 +150,31 @@ fn cancel_ends_pauses() {
 }
 
 #[test]
-fn a_cancelled_close_lists_the_number() {
+fn a_token_triggered_during_a_close_stops_no_refund() {
     let sandbox = Sandbox::start("closing");
     let client = sandbox.client();
-    let reached = || sandbox.count("setStatus") > 0;
-    let error = cancel_after("a close that waits", reached, &client, |client| {
-        client.lease(request("zz_early_cancel"))?.close(OnTooEarly::Wait)
-    });
-    assert!(error.to_string().contains("the order is not settled"), "{error}");
+    let close = |service| {
+        let cancel = CancelToken::new();
+        let lease = client.with_cancel(&cancel).lease(request(service)).unwrap();
+        let before = sandbox.count("setStatus");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                eventually("a request of the close", || sandbox.count("setStatus") > before);
+                cancel.cancel();
+            });
+            lease.close(OnTooEarly::Wait)
+        })
+    };
+    let slow = r#"{"match":{"action":"setStatus"},"delay_ms":2000,"times":1}"#;
+    sandbox.control("faults", slow);
+    // Its first request may have had its effect before the second one looks.
+    let refunded = [SettlementState::Cancelled, SettlementState::AlreadyOver];
+    assert!(refunded.contains(&close("zz_never").unwrap().state));
+    assert!(client.unclaimed().is_empty());
+    // It does not wait until the order can be cancelled.
+    assert_eq!(close("zz_early_cancel").unwrap_err().kind(), ErrorKind::TooEarly);
     assert_eq!(client.unclaimed().len(), 1, "the order is open");
-    sandbox.control("assert", r#"{"charges":1,"refunds":0}"#);
+    sandbox.control("assert", r#"{"charges":2,"refunds":1}"#);
 }
 
 #[test]

@@ -17,7 +17,7 @@ struct row {
     int64_t price;
     const char *country;
     const char *name;
-    uint32_t available;
+    uint64_t available;
     bool available_known;
 };
 
@@ -50,7 +50,7 @@ static size_t collect(const sastaotp_prices *prices, const sastaotp_countries *c
     size_t filled = 0;
     for (size_t i = 0; i < count; i++) {
         struct row *row = &rows[filled];
-        if (!sastaotp_prices_price(prices, i, &row->price)) continue;
+        if (!sastaotp_prices_price_micros(prices, i, &row->price)) continue;
         row->country = sastaotp_prices_country(prices, i);
         row->name = name_of(countries, row->country);
         row->available_known = sastaotp_prices_available(prices, i, &row->available);
@@ -65,7 +65,7 @@ static void print_row(const struct row *row)
     sastaotp_amount_format(row->price, rupees, sizeof rupees);
     printf("%-8s %10s  ", row->country, rupees);
     if (row->available_known) {
-        printf("%9" PRIu32, row->available);
+        printf("%9" PRIu64, row->available);
     } else {
         printf("%9s", "?");
     }
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     int exit_code = 1;
 
     if (sastaotp_client_from_env(&client, &error) != SASTAOTP_OK) goto end;
-    if (sastaotp_client_get_countries(client, &countries, &error) != SASTAOTP_OK) goto end;
+    if (sastaotp_client_get_countries(client, NULL, &countries, &error) != SASTAOTP_OK) goto end;
     if (sastaotp_client_get_prices(client, argv[1], NULL, &prices, &error) != SASTAOTP_OK) goto end;
 
     size_t room = sastaotp_prices_count(prices);

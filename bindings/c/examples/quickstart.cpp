@@ -36,19 +36,19 @@ sastaotp::sms wait_with_progress(const sastaotp::activation_view &number) {
     return sms ? std::move(*sms) : number.wait_for_code(1s);  // throws if still no code arrived
 }
 
-const char *describe(sastaotp::settlement_state state) {
+const char *describe(sastaotp::settled state) {
     switch (state) {
-        case sastaotp::settlement_state::completed: return "completed";
-        case sastaotp::settlement_state::cancelled: return "cancelled";
-        case sastaotp::settlement_state::code_arrived: return "code arrived";
-        case sastaotp::settlement_state::already_over: return "already over";
+        case sastaotp::settled::completed: return "completed";
+        case sastaotp::settled::cancelled: return "cancelled";
+        case sastaotp::settled::code_arrived: return "code arrived";
+        case sastaotp::settled::already_over: return "already over";
         default: return "unknown state of a newer library";
     }
 }
 
 void run() {
     auto client = sastaotp::client::from_env();
-    std::cout << "balance   " << client.get_balance().amount() << "\n";
+    std::cout << "balance   " << client.get_balance() << "\n";
 
     // 22 is India: the service's country codes are not calling codes.
     auto prices = client.get_prices("tg", "22");
@@ -67,7 +67,7 @@ void run() {
 
     std::cout << "settled   " << describe(number.close(sastaotp::on_too_early::wait).state())
               << "\n";
-    std::cout << "balance   " << client.get_balance().amount() << "\n";
+    std::cout << "balance   " << client.get_balance() << "\n";
 }
 
 }  // namespace

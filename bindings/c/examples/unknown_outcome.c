@@ -62,14 +62,12 @@ static void forget_intent(void)
 static bool prepare(const sastaotp_client *client, const char *service, sastaotp_intent **intent,
                     sastaotp_error **error)
 {
-    sastaotp_number_request *request = NULL;
-    bool prepared =
-        sastaotp_number_request_new(service, &request, error) == SASTAOTP_OK &&
-        sastaotp_number_request_set_country(request, "22", error) == SASTAOTP_OK &&
-        sastaotp_number_request_set_max_price(request, 80 * SASTAOTP_RUPEE, error) == SASTAOTP_OK &&
-        sastaotp_client_intend(client, request, intent, error) == SASTAOTP_OK;
-    sastaotp_number_request_free(request);
-    return prepared && save_intent(*intent);
+    sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
+    request.service = service;
+    request.country = "22";
+    request.max_price_micros = 80 * SASTAOTP_RUPEE;
+    return sastaotp_client_intend(client, &request, intent, error) == SASTAOTP_OK &&
+           save_intent(*intent);
 }
 
 static const char *text_or_unknown(const char *text)
@@ -88,13 +86,24 @@ static void print_candidate(const sastaotp_reconciliation *found, size_t index)
            text_or_unknown(sastaotp_order_country(order)),
            text_or_unknown(sastaotp_order_status(order)),
            sastaotp_reconciliation_is_ours(found, index) ? ", certainly" : "");
-    size_t facts = sastaotp_reconciliation_evidence_count(found, index);
-    for (size_t i = 0; i < facts; i++)
-        printf("           %s\n", sastaotp_reconciliation_evidence(found, index, i));
+    const char *evidence;
+    for (size_t i = 0; (evidence = sastaotp_reconciliation_evidence(found, index, i)) != NULL; i++)
+        printf("           %s\n", evidence);
 }
 
-/* Searches the order history for the purchase, prints the candidates, and claims the
- * only one. */
+/* Prints the number that was bought or claimed. */
+static void print_number(const sastaotp_activation *activation)
+{
+    char rupees[32] = "?";
+    int64_t price = 0;
+    if (sastaotp_activation_price_micros(activation, &price))
+        sastaotp_amount_format(price, rupees, sizeof rupees);
+    printf("number     %s for %s rupees, activation %s\n",
+           text_or_unknown(sastaotp_activation_phone_number(activation)), rupees,
+           sastaotp_activation_id(activation));
+}
+
+/* Searches the order history for the purchase, prints the candidates, and claims the only one. */
 static bool find_purchase(const sastaotp_client *client, const sastaotp_intent *intent,
                           sastaotp_activation **activation, sastaotp_error **error)
 {
@@ -127,18 +136,25 @@ static bool find_purchase(const sastaotp_client *client, const sastaotp_intent *
     return claimed;
 }
 
+static const char *state_of(const sastaotp_settlement *settlement)
+{
+    switch (sastaotp_settlement_state(settlement)) {
+    case SASTAOTP_SETTLED_COMPLETED: return "completed";
+    case SASTAOTP_SETTLED_CANCELLED: return "cancelled and refunded";
+    case SASTAOTP_SETTLED_CODE_ARRIVED: return "not closed: a code arrived";
+    case SASTAOTP_SETTLED_ALREADY_OVER: return "already over";
+    default: return sastaotp_settlement_json(settlement);
+    }
+}
+
 /* Completes the order if a code arrived; otherwise cancels it for the refund. */
 static bool settle(const sastaotp_activation *activation, sastaotp_error **error)
 {
-    static const char *const WORDS[] = {"completed", "cancelled and refunded",
-                                        "not closed: a code arrived", "already over"};
     sastaotp_settlement *settlement = NULL;
     if (sastaotp_activation_settle(activation, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, error) !=
         SASTAOTP_OK)
         return false;
-    sastaotp_settled state = sastaotp_settlement_state(settlement);
-    bool is_known = state >= SASTAOTP_SETTLED_COMPLETED && state <= SASTAOTP_SETTLED_ALREADY_OVER;
-    printf("settled    %s\n", is_known ? WORDS[state] : sastaotp_settlement_json(settlement));
+    printf("settled    %s\n", state_of(settlement));
     sastaotp_settlement_free(settlement);
     return true;
 }
@@ -175,7 +191,7 @@ int main(int argc, char **argv)
         if (!prepare(client, argv[1], &intent, &error)) goto end;
         if (sastaotp_client_buy(client, intent, &activation, &error) != SASTAOTP_OK) {
             printf("failed     %s\n", sastaotp_error_message(error));
-            bool charged_nothing = sastaotp_error_charge(error) == SASTAOTP_NOT_CHARGED;
+            bool charged_nothing = sastaotp_error_charge(error) == SASTAOTP_CHARGE_NONE;
             sastaotp_error_free(error);
             error = NULL;
             if (charged_nothing) {
@@ -188,7 +204,7 @@ int main(int argc, char **argv)
     }
     if (activation == NULL && !find_purchase(client, intent, &activation, &error)) goto end;
 
-    printf("claimed    %s\n", sastaotp_activation_id(activation));
+    print_number(activation);
     if (!settle(activation, &error)) goto end;
     forget_intent();
     exit_code = 0;

@@ -1,7 +1,7 @@
 // The options of a client, and the native client that is created from them.
 
 const { ConfigError } = require('./errors.js')
-const { callNative, native } = require('./native.js')
+const { callNative, newConfig } = require('./native.js')
 const { NativeClient } = require('./program-end.js')
 
 /** The constants SASTAOTP_API_KEY_IN_… by option value. */
@@ -18,12 +18,18 @@ function text(name, value) {
   throw new ConfigError(`${CREATING}: ${name} must be a string without NUL characters`)
 }
 
-function integer(name, value, max = 0xffffffff) {
-  if (Number.isInteger(value) && value >= 0 && value <= max) return value
+function integer(name, value, { min = 0, max = 0xffffffff } = {}) {
+  if (Number.isInteger(value) && value >= min && value <= max) return value
   throw new ConfigError(
-    `${CREATING}: invalid ${name} ${String(value)}: use a whole number from 0 to ${max}`
+    `${CREATING}: invalid ${name} ${String(value)}: use a whole number from ${min} to ${max}`
   )
 }
+
+/** A number of at least 1. The core reads 0 as its default. */
+const count = (name, value) => integer(name, value, { min: 1 })
+
+/** A duration, with 1 for 0: the core reads 0 as its default. */
+const millis = (name, value) => Math.max(1, integer(name, value))
 
 /** The constant for an option value, from a table of them. */
 function constant(name, value, constants) {
@@ -53,58 +59,44 @@ function pem(name, value) {
     throw new ConfigError(`${CREATING}: ${name} must be PEM, as a string or bytes`)
   }
   const bytes = Buffer.from(value)
-  return [bytes, bytes.length]
+  // koffi passes an empty buffer as NULL, so the text ends with a NUL, which does not count.
+  return { ca_pem: Buffer.concat([bytes, Buffer.alloc(1)]), ca_pem_length: bytes.length }
 }
 
-/** The native function that sets each option, with its arguments. */
-const SETTERS = {
-  apiKey: (name, value) => ['config_set_api_key', text(name, value)],
-  apiKeyLocation: (name, value) => [
-    'config_set_api_key_location',
-    constant(name, value, API_KEY_LOCATIONS)
-  ],
-  baseUrl: (name, value) => ['config_set_base_url', text(name, value)],
-  userAgent: (name, value) => ['config_set_user_agent', text(name, value)],
-  ca: (name, value) => ['config_add_ca_pem', ...pem(name, value)],
-  maxConnections: (name, value) => ['config_set_max_connections', integer(name, value)],
-  budget: (name, value) => ['config_set_budget', micros(name, value)],
-  budgetMicros: (name, value) => [
-    'config_set_budget',
-    integer(name, value, Number.MAX_SAFE_INTEGER)
-  ],
-  timeoutMs: (name, value) => ['config_set_timeout_ms', integer(name, value)],
-  maxRequestsPerMinute: (name, value) => [
-    'config_set_max_requests_per_minute',
-    integer(name, value)
-  ],
-  lateBookingMs: (name, value) => ['config_set_late_booking_ms', integer(name, value)],
-  journal: (name, value) => ['config_set_journal', text(name, value)],
-  durability: (name, value) => ['config_set_durability', constant(name, value, DURABILITIES)],
-  journalOnNetwork: (name, value) => ['config_set_journal_on_network', flag(name, value)]
+/** The fields of sastaotp_config that each option sets. */
+const FIELDS = {
+  apiKey: (name, value) => ({ api_key: text(name, value) }),
+  apiKeyLocation: (name, value) => ({ api_key_location: constant(name, value, API_KEY_LOCATIONS) }),
+  baseUrl: (name, value) => ({ base_url: text(name, value) }),
+  userAgent: (name, value) => ({ user_agent: text(name, value) }),
+  ca: pem,
+  maxConnections: (name, value) => ({ max_connections: count(name, value) }),
+  budget: (name, value) => ({ budget_micros: micros(name, value) }),
+  budgetMicros: (name, value) => ({
+    budget_micros: integer(name, value, { max: Number.MAX_SAFE_INTEGER })
+  }),
+  timeoutMs: (name, value) => ({ timeout_ms: millis(name, value) }),
+  maxRequestsPerMinute: (name, value) => ({ max_requests_per_minute: count(name, value) }),
+  lateBookingMs: (name, value) => ({ late_booking_ms: millis(name, value) }),
+  journal: (name, value) => ({ journal: text(name, value) }),
+  durability: (name, value) => ({ durability: constant(name, value, DURABILITIES) }),
+  journalOnNetwork: (name, value) => ({ journal_on_network: flag(name, value) })
 }
 
 /** Creates a native client with these options. */
 function createNativeClient(options) {
-  const { config_free, config_new } = native()
-  const clientOut = new BigUint64Array(1)
-  const config = config_new()
-  try {
-    for (const [name, value] of Object.entries(options)) {
-      if (value === undefined) continue
-      if (!Object.hasOwn(SETTERS, name)) {
-        const known = Object.keys(SETTERS).join(', ')
-        throw new ConfigError(
-          `${CREATING}: unknown option ${name}: use ${known}, workers, endWaitMs`
-        )
-      }
-      const [setter, ...args] = SETTERS[name](name, value)
-      callNative(setter, config, ...args)
+  const config = newConfig()
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    if (!Object.hasOwn(FIELDS, name)) {
+      const known = Object.keys(FIELDS).join(', ')
+      throw new ConfigError(`${CREATING}: unknown option ${name}: use ${known}, workers, endWaitMs`)
     }
-    callNative('client_new', config, clientOut)
-    return new NativeClient(clientOut[0], options.apiKey, options.baseUrl)
-  } finally {
-    config_free(config)
+    Object.assign(config, FIELDS[name](name, value))
   }
+  const clientOut = new BigUint64Array(1)
+  callNative('client_new', config, clientOut)
+  return new NativeClient(clientOut[0], options.apiKey, options.baseUrl)
 }
 
-module.exports = { API_KEY_LOCATIONS, createNativeClient, DURABILITIES, integer }
+module.exports = { API_KEY_LOCATIONS, count, createNativeClient, DURABILITIES, integer }

@@ -2,7 +2,7 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Activation, Lease } = require('./activation.js')
-const { createNativeClient, integer } = require('./client-options.js')
+const { count, createNativeClient, integer } = require('./client-options.js')
 const { Holders } = require('./holders.js')
 const { encodeOperation, OPERATIONS } = require('./operations.js')
 const { report } = require('./program-end.js')
@@ -71,7 +71,7 @@ class Client {
     options.baseUrl ??= process.env.SASTAOTP_BASE_URL || undefined
     options.journal ??= process.env.SASTAOTP_JOURNAL || undefined
     const queueOptions = {
-      workers: workers === undefined ? undefined : integer('workers', workers),
+      workers: workers === undefined ? undefined : count('workers', workers),
       endWaitMs: integer('endWaitMs', endWaitMs)
     }
     const queue = new Queue(createNativeClient(options), queueOptions)

@@ -80,6 +80,9 @@ class OutcomeUnknownError extends SastaotpError {}
 const CLASS_OF_KIND = {
   config: ConfigError,
   budget: BudgetError,
+  already_sent: AlreadySentError,
+  journal: JournalError,
+  cancelled: AbortError,
   authentication: AuthenticationError,
   insufficient_balance: InsufficientBalanceError,
   no_numbers: NoNumbersError,
@@ -89,20 +92,17 @@ const CLASS_OF_KIND = {
   already_finished: AlreadyFinishedError,
   too_early: TooEarlyError,
   rejected: ApiError,
-  server: ServerError,
   rate_limited: RateLimitError,
   blocked: BlockedError,
+  server: ServerError,
   protocol: ProtocolError,
   connection: ConnectionError,
   tls: TlsError,
   timeout: TimeoutError,
-  cancelled: AbortError,
   wait_timeout: WaitTimeoutError,
   expired: ExpiredError,
   activation_cancelled: ActivationCancelledError,
-  internal: InternalError,
-  already_sent: AlreadySentError,
-  journal: JournalError
+  internal: InternalError
 }
 
 const classes = Object.fromEntries(

@@ -11,40 +11,38 @@ const { locateLibrary } = require('./locate.js')
 /** SASTAOTP_ABI_VERSION of the header that DECLARATIONS is copied from. */
 const ABI_VERSION = 0
 
-/** Copied verbatim from include/sastaotp.h, with lines broken; a test compares them. */
+/** SASTAOTP_NO_BUDGET */
+const NO_BUDGET = 2n ** 63n - 1n
+
+/** The fields of sastaotp_config, copied verbatim from include/sastaotp.h; a test compares them. */
+const CONFIG_FIELDS = `
+size_t size;
+const char *api_key;
+const char *base_url;
+const char *user_agent;
+const char *ca_pem;
+size_t ca_pem_length;
+const char *journal;
+int64_t budget_micros;
+uint32_t max_connections;
+uint32_t timeout_ms;
+uint32_t late_booking_ms;
+uint32_t max_requests_per_minute;
+sastaotp_api_key_location api_key_location;
+sastaotp_durability durability;
+bool journal_on_network;
+bool from_env;
+uint8_t reserved[6];
+`
+  .trim()
+  .split('\n')
+
+/** Copied like CONFIG_FIELDS, with lines broken, and without SASTAOTP_MUST_USE and `struct`. */
 const DECLARATIONS = `
 uint32_t sastaotp_abi_version(void);
 const char *sastaotp_error_json(const sastaotp_error *error);
 void sastaotp_error_free(sastaotp_error *error);
 sastaotp_status sastaotp_amount_parse(const char *rupees, int64_t *micros, sastaotp_error **error);
-sastaotp_config *sastaotp_config_new(void);
-sastaotp_status sastaotp_config_set_api_key(sastaotp_config *config, const char *api_key,
-  sastaotp_error **error);
-sastaotp_status sastaotp_config_set_api_key_location(sastaotp_config *config,
-  sastaotp_api_key_location location, sastaotp_error **error);
-sastaotp_status sastaotp_config_set_base_url(sastaotp_config *config, const char *base_url,
-  sastaotp_error **error);
-sastaotp_status sastaotp_config_set_user_agent(sastaotp_config *config, const char *user_agent,
-  sastaotp_error **error);
-sastaotp_status sastaotp_config_add_ca_pem(sastaotp_config *config, const uint8_t *pem,
-  size_t length, sastaotp_error **error);
-sastaotp_status sastaotp_config_set_max_connections(sastaotp_config *config, uint32_t count,
-  sastaotp_error **error);
-sastaotp_status sastaotp_config_set_budget(sastaotp_config *config, int64_t micros,
-  sastaotp_error **error);
-sastaotp_status sastaotp_config_set_timeout_ms(sastaotp_config *config, uint32_t millis,
-  sastaotp_error **error);
-sastaotp_status sastaotp_config_set_late_booking_ms(sastaotp_config *config, uint32_t millis,
-  sastaotp_error **error);
-sastaotp_status sastaotp_config_set_max_requests_per_minute(sastaotp_config *config,
-  uint32_t count, sastaotp_error **error);
-sastaotp_status sastaotp_config_set_journal(sastaotp_config *config, const char *folder,
-  sastaotp_error **error);
-sastaotp_status sastaotp_config_set_durability(sastaotp_config *config,
-  sastaotp_durability durability, sastaotp_error **error);
-sastaotp_status sastaotp_config_set_journal_on_network(sastaotp_config *config, bool allow,
-  sastaotp_error **error);
-void sastaotp_config_free(sastaotp_config *config);
 sastaotp_status sastaotp_client_new(const sastaotp_config *config, sastaotp_client **client,
   sastaotp_error **error);
 sastaotp_status sastaotp_client_finish(const sastaotp_client *client, uint32_t timeout_ms,
@@ -52,16 +50,14 @@ sastaotp_status sastaotp_client_finish(const sastaotp_client *client, uint32_t t
 void sastaotp_client_free(sastaotp_client *client);
 const char *sastaotp_unclaimed_list_json(const sastaotp_unclaimed_list *list);
 void sastaotp_unclaimed_list_free(sastaotp_unclaimed_list *list);
-sastaotp_status sastaotp_queue_new(const sastaotp_client *client, sastaotp_queue **queue,
-  sastaotp_error **error);
-sastaotp_status sastaotp_queue_new_with_workers(const sastaotp_client *client, uint32_t workers,
+sastaotp_status sastaotp_queue_new(const sastaotp_client *client, uint32_t workers,
   sastaotp_queue **queue, sastaotp_error **error);
 sastaotp_status sastaotp_queue_submit(const sastaotp_queue *queue, const char *operation,
-  uint64_t *ticket, sastaotp_error **error);
+  void *user, uint64_t *ticket, sastaotp_error **error);
 bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
 sastaotp_status sastaotp_queue_take(const sastaotp_queue *queue, sastaotp_completion **completions,
   size_t capacity, uint32_t timeout_ms, size_t *count, sastaotp_error **error);
-int32_t sastaotp_queue_fd(const sastaotp_queue *queue);
+intptr_t sastaotp_queue_fd(const sastaotp_queue *queue);
 void sastaotp_queue_free(sastaotp_queue *queue);
 sastaotp_status sastaotp_intent_from_json(const char *json, sastaotp_intent **intent,
   sastaotp_error **error);
@@ -81,10 +77,23 @@ const LONG_TEXT = 'completion_json'
 /** A C type for koffi. Not a named one: names are global, so two copies of this package collide. */
 function koffiType(cType) {
   if (cType === 'const char *') return 'const char *'
+  if (cType === 'const sastaotp_config *') return koffi.pointer(CONFIG)
   if (cType.includes('*')) return 'void *'
-  // Every type of the header that is not a pointer is an int32_t; a test checks this.
+  // Every other type of the header is an enumeration with the size of an int32_t; a test checks it.
   return cType.startsWith('sastaotp_') ? 'int32_t' : cType
 }
+
+/** The name and the type of a field, such as `const char *api_key;` or `uint8_t reserved[6];`. */
+function koffiField(field) {
+  const [, cType, name, length] = field.match(/^(.+?)(\w+)(?:\[(\d+)\])?;$/)
+  const type = koffiType(cType.trim())
+  return [name, length ? koffi.array(type, Number(length)) : type]
+}
+
+const CONFIG = koffi.struct(Object.fromEntries(CONFIG_FIELDS.map(koffiField)))
+
+/** A sastaotp_config like SASTAOTP_CONFIG_INIT: fields that are absent are NULL, 0 or false. */
+const newConfig = () => ({ size: koffi.sizeof(CONFIG), budget_micros: NO_BUDGET })
 
 function bind(library, declaration) {
   const [, result, name, list] = declaration.match(/^(.+?[ *])(sastaotp_\w+)\((.*)\);$/)
@@ -142,4 +151,12 @@ function readText(address) {
   return isAscii(bytes) ? bytes.latin1Slice() : bytes.utf8Slice()
 }
 
-module.exports = { ABI_VERSION, callNative, DECLARATIONS, native, readText }
+module.exports = {
+  ABI_VERSION,
+  callNative,
+  CONFIG_FIELDS,
+  DECLARATIONS,
+  native,
+  newConfig,
+  readText
+}

@@ -13,6 +13,9 @@ const results = require('./results.js')
 /** The most completions that are taken in one turn of the event loop. */
 const BATCH_SIZE = 64
 
+/** The number of workers that means the default of the core. */
+const DEFAULT_WORKERS = 0
+
 const handleOut = new BigUint64Array(1)
 const ticketOut = new BigUint64Array(1)
 const countOut = new BigUint64Array(1)
@@ -46,8 +49,7 @@ class Queue {
     this.#client = client
     this.#endWaitMs = endWaitMs
     try {
-      if (workers === undefined) callNative('queue_new', client.address, handleOut)
-      else callNative('queue_new_with_workers', client.address, workers, handleOut)
+      callNative('queue_new', client.address, workers ?? DEFAULT_WORKERS, handleOut)
     } catch (error) {
       client.free()
       throw error
@@ -136,7 +138,7 @@ class Queue {
     // The listener comes first: a signal of another library may throw, and then nothing is sent.
     const tickets = signal && this.#addAbortListener(signal)
     try {
-      callNative('queue_submit', this.#queue, json, ticketOut)
+      callNative('queue_submit', this.#queue, json, null, ticketOut)
     } catch (error) {
       if (signal) this.#removeAbortListener(signal)
       throw error

@@ -9,31 +9,62 @@ import { CHECKOUT, camelCase, privateModule, require, sandbox } from './harness.
 const { METHODS } = privateModule('activation.js')
 const { API_KEY_LOCATIONS, createNativeClient, DURABILITIES } = privateModule('client-options.js')
 const { CLASS_OF_KIND } = privateModule('errors.js')
-const { ABI_VERSION, DECLARATIONS } = privateModule('native.js')
+const { ABI_VERSION, CONFIG_FIELDS, DECLARATIONS, newConfig } = privateModule('native.js')
 const { OPERATIONS } = privateModule('operations.js')
 const { Queue } = privateModule('queue.js')
 
-const header = readFileSync(path.join(CHECKOUT, 'include/sastaotp.h'), 'utf8').replace(
-  /\/\*[\s\S]*?\*\//g,
-  ''
-)
-const constant = (name) => Number(header.match(new RegExp(`#define SASTAOTP_${name} (\\d+)`))?.[1])
+const header = readFileSync(path.join(CHECKOUT, 'include/sastaotp.h'), 'utf8')
+  .replace(/\/\*[\s\S]*?\*\/|\/\/.*|\\\n/g, '')
+  .replace(/SASTAOTP_MUST_USE\s|\bstruct (?=sastaotp_\w+ \*)/g, '')
+
+/** The value of a constant, from a definition or from an enumeration. */
+const constant = (name) =>
+  Number(header.match(new RegExp(`(?:#define SASTAOTP_${name}|\\bSASTAOTP_${name} =) (\\d+)`))?.[1])
 
 test('every declaration is in the header verbatim', () => {
   const functions = new Set(
     header.match(/^[\w *]+sastaotp_\w+\([^)]*\);/gm).map((line) => line.replace(/\s+/g, ' '))
   )
-  assert.ok(functions.size > 200 && DECLARATIONS.length > 25)
+  assert.ok(functions.size > 200 && DECLARATIONS.length > 20)
   assert.deepEqual(
     DECLARATIONS.filter((declaration) => !functions.has(declaration)),
     []
   )
 })
 
-test('every type bound as int32_t is an int32_t', () => {
-  for (const [, type] of DECLARATIONS.join('\n').matchAll(/(sastaotp_\w+) (?!\*)\w+[,()]/g)) {
-    assert.match(header, new RegExp(`typedef int32_t ${type};`))
+test('the config is that of the header', () => {
+  const [, body] = header.match(/typedef struct sastaotp_config \{([^}]*)\} sastaotp_config;/)
+  const fields = body.trim().split(/\s*\n\s*/)
+  assert.deepEqual(CONFIG_FIELDS, fields)
+  const [, initializer] = header.match(/#define SASTAOTP_CONFIG_INIT\s+\{([^{}]*\{[ ,0]*\}) \}/)
+  const config = newConfig()
+  const values = {
+    'sizeof(sastaotp_config)': config.size,
+    SASTAOTP_NO_BUDGET: 2n ** 63n - 1n,
+    SASTAOTP_API_KEY_IN_HEADER: undefined,
+    SASTAOTP_DURABILITY_POWER: undefined,
+    NULL: undefined,
+    0: undefined,
+    false: undefined
   }
+  assert.match(header, /#define SASTAOTP_NO_BUDGET INT64_MAX\s/)
+  // koffi writes zeros to the fields that are undefined.
+  assert.deepEqual([constant('API_KEY_IN_HEADER'), constant('DURABILITY_POWER')], [0, 0])
+  assert.deepEqual(
+    initializer.split(/,(?![ ,0]*\})/).map((value) => values[value.trim().replace(/^\{.*/, '0')]),
+    fields.map((field) => config[field.match(/(\w+)(\[\d+\])?;/)[1]])
+  )
+})
+
+test('every type bound as int32_t is an int32_t', () => {
+  const declarations = [...DECLARATIONS, ...CONFIG_FIELDS].join('\n')
+  const types = [...declarations.matchAll(/\b(sastaotp_\w+) (?!\*)\w+[,();]/g)]
+  assert.equal(types.length, 9)
+  for (const [, type] of types) {
+    assert.match(header, new RegExp(`typedef enum ${type} SASTAOTP_ENUM_INT32 {`))
+    assert.match(header, new RegExp(`_MAX_ENUM = INT32_MAX\\s*} ${type};`))
+  }
+  assert.match(header, /#define SASTAOTP_ENUM_INT32 : int32_t/)
 })
 
 test('constants equal those of the header', () => {
@@ -47,10 +78,12 @@ test('constants equal those of the header', () => {
 })
 
 test('every error kind has a class', () => {
-  const block = header.match(/#define SASTAOTP_OK 0[\s\S]*?#define SASTAOTP_NOT_CHARGED \d+/)[0]
-  const names = [...block.matchAll(/#define SASTAOTP_(\w+) \d+/g)].map(([, name]) => name)
-  const kinds = names.slice(1, -1).map((name) => name.toLowerCase())
-  assert.deepEqual(Object.keys(CLASS_OF_KIND), kinds)
+  const names = [...header.matchAll(/\bSASTAOTP_ERROR_(\w+) = \d+/g)].map(([, name]) => name)
+  assert.ok(names.length > 20)
+  assert.deepEqual(
+    Object.keys(CLASS_OF_KIND),
+    names.map((name) => name.toLowerCase())
+  )
 })
 
 test('every operation of the core is a method', async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { NUMBER, rejectionOf, require, sandbox } from './harness.mjs'
+import { NUMBER, rejectionOf, require, sandbox, serve } from './harness.mjs'
 
 const sastaotp = require('sastaotp')
 const { Client, ConfigError, Intent, SastaotpError } = sastaotp
@@ -82,7 +82,10 @@ test('an invalid client option is refused by name', () => {
     [{ apiKey, lateBookingMs: -1 }, /lateBookingMs/],
     [{ apiKey, endWaitMs: 1.5 }, /endWaitMs/],
     [{ apiKey, workers: 513 }, /workers/],
+    [{ apiKey, maxConnections: 0 }, /maxConnections/],
+    [{ apiKey, maxRequestsPerMinute: 0 }, /maxRequestsPerMinute/],
     [{ apiKey, ca: 'none' }, /PEM/],
+    [{ apiKey, ca: '' }, /PEM/],
     [{ apiKey, baseUrl: 'http://example.com/' }, /https/]
   ]
   for (const [options, message] of INVALID) {
@@ -94,6 +97,13 @@ test('an invalid client option is refused by name', () => {
     )
     assert.throws(create, (error) => !inspect(error).includes(CANARY))
   }
+})
+
+test('a timeout of zero is not the default', async () => {
+  const service = await serve(() => {})
+  const client = sandbox.client({ baseUrl: service.url, timeoutMs: 0 })
+  await assert.rejects(client.getBalance(), { name: 'TimeoutError' })
+  service.kill()
 })
 
 test('an invalid argument is refused by name', async () => {

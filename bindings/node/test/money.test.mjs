@@ -192,6 +192,8 @@ describe('unknown outcomes', () => {
       const client = sandbox.client({ apiKey, lateBookingMs })
       await sandbox.control(apiKey, 'faults', NOT_MADE)
       const { intent } = await rejectionOf(client.getNumber('tg', NUMBER))
+      // The shortest time is a millisecond.
+      await sleep(10)
       const { candidates, complete } = await client.reconcile(intent, { timeoutMs: 0 })
       assert.deepEqual([candidates, complete], [[], expected])
     }

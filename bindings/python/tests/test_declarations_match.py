@@ -13,29 +13,42 @@ import pytest
 from conftest import ROOT
 
 import sastaotp
-from sastaotp import _c_api, _errors, _operations
+from sastaotp import _c_api, _errors, _operations, _settings
 from sastaotp._arguments import Durability, durability_value
 
 SOURCES = sorted((ROOT / "bindings/python/src/sastaotp").glob("*.py"))
 HEADER = (ROOT / "include/sastaotp.h").read_text()
 CODE = re.sub(r"/\*.*?\*/|//[^\n]*", " ", HEADER, flags=re.S)
+#: The bodies of the structs and of the enumerations, by the name of the type.
+STRUCTS, ENUMS = (
+    {
+        name: body
+        for body, name in re.findall(rf"\btypedef {kind}\b[^{{;]*{{([^}}]*)}}\s*(\w+);", CODE)
+    }
+    for kind in ("struct", "enum")
+)
 CONSTANTS = {
-    name: int(value) for name, value in re.findall(r"#define SASTAOTP_(\w+) (-?\d+)\s", CODE)
+    name: int(value)
+    for pattern in (r"#define SASTAOTP_(\w+) \(?(-?\d+)\)?\s", r"\bSASTAOTP_(\w+) = (-?\d+)\b")
+    for name, value in re.findall(pattern, CODE)
 }
 
 #: The ctypes type of each C type. Pointers to objects are found by the name of the object.
 TYPES: Dict[str, Any] = {
     "void": None,
+    "void*": ctypes.c_void_p,
     "bool": ctypes.c_bool,
+    "uint8_t": ctypes.c_uint8,
     "int32_t": ctypes.c_int32,
     "uint32_t": ctypes.c_uint32,
     "int64_t": ctypes.c_int64,
     "uint64_t": ctypes.c_uint64,
     "size_t": ctypes.c_size_t,
+    "intptr_t": ctypes.c_ssize_t,
     "char*": ctypes.c_char_p,
-    "uint8_t*": ctypes.POINTER(ctypes.c_uint8),
 }
-TYPES.update(dict.fromkeys(re.findall(r"typedef int32_t (\w+);", CODE), ctypes.c_int32))
+# The header fixes the underlying type of its enumerations.
+TYPES.update(dict.fromkeys(ENUMS, ctypes.c_int32))
 
 
 def ctype(text: str) -> Any:
@@ -55,12 +68,23 @@ def read_declarations() -> Dict[str, Tuple[str, List[str]]]:
         r"([\w \*]+?)\b(sastaotp_\w+)\s*\(([^)]*)\)\s*;", CODE
     ):
         parts = [result, *parameters.split(",")]
-        bare = [re.sub(r"\bconst\b|\bstruct\b", "", part) for part in parts]
+        bare = [re.sub(r"\b(const|struct|enum|SASTAOTP_MUST_USE)\b", "", part) for part in parts]
         types = [re.sub(r"\s", "", bare[0])]
         for part in bare[1:]:
             # The last identifier is the name of the parameter.
             types.append(re.sub(r"\s", "", re.sub(r"\w+\s*$", "", part)) or part.strip())
         found[name] = types[0], [name for name in types[1:] if name != "void"]
+    return found
+
+
+def read_fields(struct: str) -> List[Tuple[str, Any]]:
+    """Return the fields of a struct of the header with their types. A text is an address."""
+    fields = re.findall(r"(?:const )?(\w+) (\**)(\w+)(?:\[(\d+)\])?;", STRUCTS[struct])
+    assert len(fields) == STRUCTS[struct].count(";")
+    found = []
+    for type_, stars, name, length in fields:
+        bare = ctypes.c_void_p if type_ + stars == "char*" else ctype(type_ + stars)
+        found.append((name, bare * int(length) if length else bare))
     return found
 
 
@@ -77,62 +101,103 @@ def test_function_matches_the_header(name: str) -> None:
     assert _c_api.FUNCTIONS[name] == (ctype(result), [ctype(parameter) for parameter in parameters])
 
 
+def test_config_matches_the_header() -> None:
+    assert list(_c_api.Config._fields_) == read_fields("sastaotp_config")
+    assert re.search(r"#define SASTAOTP_NO_BUDGET INT64_MAX\s", CODE)
+    assert _c_api.NO_BUDGET == 2**63 - 1
+
+
+def test_new_config_equals_the_initializer() -> None:
+    code = CODE.replace("\\\n", " ")
+    initializer = re.search(r"#define SASTAOTP_CONFIG_INIT\s*{([^{}]*),\s*{([ ,0]*)} }", code)
+    assert initializer is not None
+    texts = [text.strip() for text in initializer[1].split(",")]
+    config = _settings.Settings().config
+    values = {f"SASTAOTP_{name}": value for name, value in CONSTANTS.items()}
+    values["SASTAOTP_NO_BUDGET"] = _c_api.NO_BUDGET
+    values["sizeof(sastaotp_config)"] = ctypes.sizeof(config)
+    *names, reserved = [name for name, _ in _c_api.Config._fields_]
+    assert list(getattr(config, reserved)) == [int(zero) for zero in initializer[2].split(",")]
+    assert [getattr(config, name) for name in names] == [
+        {"NULL": None, "0": 0, "false": False, **values}[text] for text in texts
+    ]
+
+
 def test_table_has_exactly_the_called_functions() -> None:
     sources = "".join(file.read_text() for file in SOURCES)
     objects = "version|abi|error|amount|config|client|queue|completion"
     called = set(re.findall(rf"\bsastaotp_(?:{objects})_?\w*\b", sources))
-    called |= {
-        f"sastaotp_config_set_{name}" for name in re.findall(r'self\._set\("(\w+)"', sources)
-    }
     called -= {f"sastaotp_{name}" for name in ("config", "client", "queue", "completion", "error")}
-    called -= {"sastaotp_config_set_"}
     assert called == set(_c_api.FUNCTIONS)
 
 
 def test_constants_match_the_header() -> None:
     assert CONSTANTS["ABI_VERSION"] == _c_api.ABI_VERSION
     assert CONSTANTS["OK"] == _c_api.OK
-    pairs = [(sastaotp.ApiKeyLocation, "API_KEY_IN_"), (sastaotp.SetStatus, "SET_")]
-    for enumeration, prefix in pairs:
-        assert {member.name: int(member) for member in enumeration} == constants(prefix)
+    locations = {member.name: int(member) for member in sastaotp.ApiKeyLocation}
+    assert locations == constants("api_key_location", "API_KEY_IN_")
+
+
+def test_status_values_match_the_core() -> None:
+    source = (ROOT / "src/protocol/request.rs").read_text()
+    table = re.search(r"fn value\(self\) -> i32 {(.*?)\n    }", source, re.S)
+    assert table is not None
+    values = {
+        snake_case(name): int(value) for name, value in re.findall(r"(\w+) => (-?\d+)", table[1])
+    }
+    assert {member.name.lower(): int(member) for member in sastaotp.SetStatus} == values
+
+
+def test_status_changes_match_the_core() -> None:
+    source = (ROOT / "src/protocol/status.rs").read_text()
+    table = re.search(r"impl StatusChange {(.*?)\n}", source, re.S)
+    assert table is not None
+    kinds = re.findall(r'=> "(\w+)"', table[1])
+    assert [member.value for member in sastaotp.StatusChangeKind] == kinds
+    assert [member.name.lower() for member in sastaotp.StatusChangeKind] == kinds
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=\w)(?=[A-Z])", "_", name).lower()
 
 
 def test_durabilities_match_the_header() -> None:
     values = {name.upper(): durability_value(name) for name in get_args(Durability)}
-    assert values == constants("DURABILITY_")
+    assert values == constants("durability", "DURABILITY_")
 
 
-def constants(prefix: str) -> Dict[str, int]:
-    """Return the constants with a prefix, by the rest of their name."""
-    return {
-        name[len(prefix) :]: value for name, value in CONSTANTS.items() if name.startswith(prefix)
-    }
+def constants(enumeration: str, prefix: str) -> Dict[str, int]:
+    """Return the constants of an enumeration of the header, by the rest of their names."""
+    names = re.findall(r"SASTAOTP_(\w+) =", ENUMS[f"sastaotp_{enumeration}"])
+    # The last constant only makes the enumeration as large as an int32_t.
+    assert names[-1].endswith("_MAX_ENUM")
+    assert all(name.startswith(prefix) for name in names[:-1])
+    return {name[len(prefix) :]: CONSTANTS[name] for name in names[:-1]}
 
 
 @pytest.mark.parametrize(
-    ("enumeration", "prefix"),
+    ("enumeration", "name", "prefix"),
     [
-        (sastaotp.Retry, "RETRY_"),
-        (sastaotp.Phase, "PHASE_"),
-        (sastaotp.StatusKind, "ACTIVATION_STATUS_"),
-        (sastaotp.StatusChangeKind, "STATUS_CHANGE_"),
-        (sastaotp.SettlementState, "SETTLED_"),
-        (sastaotp.UnclaimedOutcome, "UNCLAIMED_"),
+        (sastaotp.Retry, "retry", "RETRY_"),
+        (sastaotp.Phase, "phase", "PHASE_"),
+        (sastaotp.StatusKind, "status_kind", "ACTIVATION_STATUS_"),
+        (sastaotp.SettlementState, "settled", "SETTLED_"),
+        (sastaotp.UnclaimedOutcome, "outcome", "OUTCOME_"),
     ],
 )
-def test_enumeration_has_the_names_of_the_header(enumeration: Any, prefix: str) -> None:
-    assert {member.name for member in enumeration} == set(constants(prefix))
+def test_enumeration_has_the_names_of_the_header(enumeration: Any, name: str, prefix: str) -> None:
+    names = set(constants(name, prefix))
+    if enumeration in (sastaotp.Phase, sastaotp.SettlementState):
+        # The value of a NULL object, which JSON cannot have.
+        names.remove("UNKNOWN")
+    assert {member.name for member in enumeration} == names
     assert [member.name for member in enumeration] == [
         member.value.upper() for member in enumeration
     ]
 
 
 def test_every_error_kind_has_a_class() -> None:
-    start, end = (
-        HEADER.index("#define SASTAOTP_OK 0"),
-        HEADER.index("#define SASTAOTP_NOT_CHARGED 0"),
-    )
-    kinds = re.findall(r"#define SASTAOTP_(\w+) [1-9]\d*\s", HEADER[start:end])
+    kinds = re.findall(r"SASTAOTP_ERROR_(\w+) = \d+", ENUMS["sastaotp_status"])
     assert len(kinds) >= 23
     assert set(_errors.CLASSES) == {name.lower() for name in kinds}
     assert len(set(_errors.CLASSES.values())) == len(kinds)

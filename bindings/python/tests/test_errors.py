@@ -6,6 +6,7 @@ import builtins
 import json
 import pickle
 import re
+import socket
 from typing import Any, Callable, Dict, List, Tuple, Type, cast
 
 import pytest
@@ -155,12 +156,20 @@ def test_pickled_error_keeps_its_fields() -> None:
         ({"exit_on_sigterm": None}, "exit_on_sigterm is None"),
         ({"api_key_location": 7}, "api_key_location is 7"),
         ({"ca_pem": "none"}, "ertificate"),
+        ({"ca_pem": b""}, "ertificate"),
         ({"user_agent": "two\nlines"}, "gent"),
     ],
 )
 def test_error_names_the_wrong_setting(settings: Dict[str, Any], expected: str) -> None:
     with pytest.raises((ValueError, TypeError), match=expected):
         Client(KEY, **settings)
+
+
+def test_timeout_of_zero_is_not_the_default() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        base_url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with Client(KEY, base_url=base_url, timeout=0) as client, pytest.raises(sastaotp.Timeout):
+            client.get_balance()
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\nb", "k\u00e9y", "\0", "\ud800", 7])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import logging
 import os
 import traceback
+from types import FunctionType, ModuleType
 from typing import Any, Callable, Iterator, List
 
 import pytest
@@ -14,6 +16,8 @@ from stub_service import StubService, purchase_reply
 
 import sastaotp
 from sastaotp import ApiKeyLocation, AsyncClient, Client
+from sastaotp._base import BaseClient
+from sastaotp._settings import Settings
 from sastaotp.testing import Sandbox
 
 FLOAT: Any = 1.5
@@ -137,3 +141,39 @@ async def test_failing_task_hides_the_key(sastaotp_sandbox: Sandbox, full_log: i
             shown += repr(task) + error_texts(error)
         shown += all_texts(client)
     assert CANARY not in shown + full_log.getvalue()
+
+
+def reachable(value: Any) -> Iterator[Any]:
+    """Yield the objects that references lead to, as a memory profiler finds them."""
+    seen, waiting = set(), [value]
+    while waiting:
+        item = waiting.pop()
+        # Modules hold the environment, and with it the key of this test.
+        if id(item) in seen or isinstance(item, (type, ModuleType, FunctionType)):
+            continue
+        seen.add(id(item))
+        yield item
+        waiting += gc.get_referents(item)
+
+
+def test_client_keeps_no_text_with_the_key(sastaotp_sandbox: Sandbox) -> None:
+    with Client(base_url=sastaotp_sandbox.url, user_agent="tests/1") as client:
+        items = list(reachable(client))
+    texts = [item for item in items if isinstance(item, (str, bytes, bytearray))]
+    assert client._settings in items
+    assert client._settings._buffers["user_agent"] in items
+    assert not [text for text in texts if CANARY in repr(text)]
+
+
+@pytest.mark.parametrize("end", ["close", "free"])
+def test_key_is_overwritten_after_its_use(end: str) -> None:
+    settings = Settings.with_key(os.environ["SASTAOTP_API_KEY"])
+    assert isinstance(settings, Settings)
+    (buffer,) = settings._buffers.values()
+    assert buffer.value == CANARY.encode()
+    if end == "close":
+        client = BaseClient(settings, exit_on_sigterm=False)
+        client._end_session()
+    else:
+        del settings
+    assert buffer.raw == bytes(len(CANARY) + 1)

@@ -71,6 +71,28 @@ def test_forked_child_uses_its_parents_client(sastaotp_sandbox: Sandbox) -> None
     assert number.cancel().state == "cancelled"
 
 
+def test_forked_child_ignores_a_changed_environment(
+    sastaotp_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SASTAOTP_API_KEY", sastaotp_sandbox.key())
+    monkeypatch.setenv("SASTAOTP_BASE_URL", sastaotp_sandbox.url)
+    monkeypatch.setenv("SASTAOTP_JOURNAL", str(tmp_path))
+    client = Client(budget=1000)
+    number = client.get_number("zz_never", country="22", max_price=80)
+    for name in ("API_KEY", "BASE_URL", "JOURNAL"):
+        monkeypatch.delenv(f"SASTAOTP_{name}")
+
+    def in_the_child() -> None:
+        assert client.get_balance().amount == 990
+        # The parent's purchase counts, because the child uses the same journal.
+        assert client.budget_left() == 990
+        client.close()
+
+    assert os.waitpid(fork(in_the_child), 0)[1] == 0
+    assert number.cancel().state == "cancelled"
+    client.close()
+
+
 @pytest.mark.parametrize("program", ["leak_blocking.py", "leak_async.py"])
 def test_hundred_thousand_calls_leak_no_memory(
     sastaotp_sandbox: Sandbox, program: str, figure: Callable[[str], None]

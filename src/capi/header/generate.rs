@@ -227,7 +227,7 @@ fn enumeration(
     let _ = writeln!(code, "}} {name};");
     if name == "sastaotp_status_class" {
         code.push_str(
-            "\n/** The class of a status, also of one that is newer than the program. */\n\
+            "\n/** The class of a status, even if it is newer than the program. */\n\
              #define SASTAOTP_STATUS_CLASS(status) \
              ((sastaotp_status_class)((int32_t)(status) / 100))\n",
         );

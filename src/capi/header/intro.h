@@ -55,10 +55,10 @@
  *
  * -   A request states its country and its price: a country code or any country, and a maximum
  *     price or any price. Otherwise the purchase is refused before it is sent.
- * -   Purchases run in parallel, also of one service and country. A purchase is sent at most once,
- *     and not too late: if its reply does not have time to arrive within the timeout, the call
+ * -   Purchases run in parallel, even if they are of one service and country. A purchase is sent at
+ *     most once, and only if its reply has time to arrive within the timeout. Otherwise the call
  *     fails with SASTAOTP_ERROR_TIMEOUT and sends nothing. A cancellation or a timeout ends the
- *     call, not a purchase that was sent: its reply is awaited in the background.
+ *     call, but not a purchase that was sent: the library awaits its reply in the background.
  * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
  *     sastaotp_client_unclaimed lists each one that no activation or lease holds. A purchase leaves
  *     the list when it is settled, by sastaotp_activation_keep, or by
@@ -69,11 +69,11 @@
  * -   The end of a program. The library has no handler at exit, and the record is in memory. Before
  *     main returns or exit is called, call sastaotp_client_finish for each client, or
  *     sastaotp_queue_close for each queue: they wait for the replies of purchases in flight and
- *     list each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. A
- *     program that ends otherwise, by exit, a signal or a crash, loses the number of a purchase in
- *     flight and every unsettled number that it has not saved: then only the order history shows
- *     them. To find them in the next run, save sastaotp_intent_json before sastaotp_client_buy, or
- *     keep a journal: see the member `journal` of sastaotp_config.
+ *     list each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. If a
+ *     program ends without these calls, by exit, a signal or a crash, it loses the number of a
+ *     purchase in flight and every unsettled number that it has not saved: only the order history
+ *     shows them. To find them in the next run, save sastaotp_intent_json before
+ *     sastaotp_client_buy, or keep a journal: see the member `journal` of sastaotp_config.
  *
  * Conventions, which apply unless a comment says otherwise
  *
@@ -83,34 +83,34 @@
  *     header does not name, so write a `default` case.
  * 2.  Errors. The last parameter `sastaotp_error **error` may be NULL. On failure it receives an
  *     object that the caller frees; on success it receives NULL. There is no last error per thread.
- * 3.  Results. The caller passes the place for a result, such as `sastaotp_client **client`. On
+ * 3.  Results. A result is written to an output parameter, such as `sastaotp_client **client`. On
  *     success it receives an object that the caller owns and frees with the "_free" function of its
- *     type; on failure it receives NULL. The library never reads or frees the previous content of a
- *     place. If a function returns a `const` object directly, the object is part of its argument
- *     and is freed with it.
+ *     type; on failure it receives NULL. The library never reads or frees its previous content. If
+ *     a function returns a `const` object directly, the object is part of the argument and is freed
+ *     with it.
  * 4.  Const. A pointer to const means that any number of threads may make the call at once. It does
  *     not mean that nothing changes: sastaotp_activation_cancel has a const activation.
  * 5.  Options. A struct of options (sastaotp_config, sastaotp_number_request,
- *     sastaotp_wait_options) begins with its size. Initialize it with its macro "_INIT", then set
+ *     sastaotp_wait_options) begins with its size. Initialize it with its "_INIT" macro, then set
  *     members. A call copies the struct and its texts. A later version may add members at the end;
- *     a program that was compiled before has their defaults.
+ *     programs that were compiled before use their defaults.
  * 6.  Texts are UTF-8 and end with NUL. The library copies a text that it receives. A text that it
  *     returns belongs to the object it was read from and is valid until that object, or the list
  *     that contains it, is freed. The caller never frees a text. NULL means absent. A NUL within a
- *     text of the service becomes U+FFFD, except if the caller passes a place for the length: then
- *     the text is verbatim, and its length in bytes is written there.
+ *     text of the service becomes U+FFFD, unless the caller passes the output parameter `length`:
+ *     then the text is verbatim, and `*length` is its length in bytes.
  * 7.  Getters cannot fail. If the object is NULL they return NULL, 0 or false and write nothing. A
- *     getter that writes its value to a place returns true if there is a value; if there is none,
- *     it returns false and writes nothing. If the place is NULL, it only returns whether there is a
+ *     getter with an output parameter returns true if there is a value; otherwise it returns false
+ *     and writes nothing. If the output parameter is NULL, it only returns whether there is a
  *     value. An index starts at 0; a getter with an index returns NULL if it is out of range.
  * 8.  Units. Money is int64_t in micro-rupees: 18.50 rupees are 18500000. A time is int64_t in
  *     milliseconds since 1970, a duration is uint32_t in milliseconds. There are no floats, structs
  *     by value, variable arguments or global variables. The only callback is that of the log.
  * 9.  Arguments. If an argument is NULL, not UTF-8 or out of range, the call fails with
- *     SASTAOTP_ERROR_CONFIG before it sends anything. A defect of the library fails with
- *     SASTAOTP_ERROR_INTERNAL and does not end the process.
- * 10. Memory. If an allocation fails, the process ends with SIGABRT: a call that may have bought a
- *     number cannot report it without memory. A journal keeps such a purchase.
+ *     SASTAOTP_ERROR_CONFIG before it sends anything. If the library has a defect, the call fails
+ *     with SASTAOTP_ERROR_INTERNAL and the process continues.
+ * 10. Memory. If an allocation fails, the process ends with SIGABRT: without memory, a call that
+ *     may have bought a number cannot report it. A journal keeps such a purchase.
  * 11. Fork. A forked child creates its own client, activation, lease, iterator, queue and token. If
  *     it uses an object of its parent, the call fails with SASTAOTP_ERROR_CONFIG, changeable values
  *     read as if the object were NULL, and freeing the object does nothing. A child may read
@@ -125,9 +125,9 @@
  *     before the first call; otherwise a thread of the library may receive them. A lost connection
  *     raises no SIGPIPE. A signal handler may call sastaotp_cancel_token_trigger, and no other
  *     function.
- * 14. Plugins. The library stays loaded after dlclose, because its threads may still run: a reply
- *     is awaited for at most 90 seconds, a name look-up longer. A plugin that is unloaded sets the
- *     log off first, if it has set a callback.
+ * 14. Plugins. The library stays loaded after dlclose, because its threads may still run: they wait
+ *     for a reply for at most 90 seconds, for a name look-up longer. If a plugin has set a log
+ *     callback, it sets the log off before it is unloaded.
  *
  * Threads
  *

@@ -1,4 +1,4 @@
-/** Marks a function whose result must not be ignored: every one that returns its failure. */
+/** Marks a function whose result must not be ignored: every function that returns a status. */
 #if defined(__cplusplus) && __cplusplus >= 201703L
 #define SASTAOTP_MUST_USE [[nodiscard]]
 #elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L
@@ -11,7 +11,7 @@
 #define SASTAOTP_MUST_USE
 #endif
 
-/** The type of an enumeration's values, for languages that can state it. */
+/** The type of an enumeration's values, for language versions that can state it. */
 #if (defined(__cplusplus) && (__cplusplus >= 201103L || defined(_MSC_VER))) || \
     (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
 #define SASTAOTP_ENUM_INT32 : int32_t

@@ -18,11 +18,11 @@ const CodeSamples = (() => {
   const whole = (value, other) => (/^[1-9]\d{0,4}$/.test(value) ? value : other)
 
   const STATUS = {
-    '-1': ['CancelLegacy', 'CANCEL_LEGACY'],
-    1: ['SmsSent', 'SMS_SENT'],
-    3: ['NextCode', 'NEXT_CODE'],
-    6: ['Complete', 'COMPLETE'],
-    8: ['Cancel', 'CANCEL']
+    '-1': 'CancelLegacy',
+    1: 'SmsSent',
+    3: 'NextCode',
+    6: 'Complete',
+    8: 'Cancel'
   }
 
   const ORDERS = {
@@ -32,12 +32,13 @@ const CodeSamples = (() => {
     expired: 'Expired'
   }
 
+  // Calls in C, one after the other. The first failure ends the sequence.
+  const inC = (...calls) => calls.map((call) => `if (status == SASTAOTP_OK) status = ${call};`)
   // A call in C: the type of the result, the name of the function, the arguments.
   const c = (type, call, ...args) => {
     const list = ['client', ...args, `&${type}`, '&error'].join(', ')
-    return (
-      `sastaotp_${type} *${type} = NULL;\n` +
-      `sastaotp_status status = sastaotp_client_${call}(${list});`
+    return [`sastaotp_${type} *${type} = NULL;`, ...inC(`sastaotp_client_${call}(${list})`)].join(
+      '\n'
     )
   }
 
@@ -58,20 +59,16 @@ const CodeSamples = (() => {
       .filter(Boolean)
       .join('\n'),
     c: [
-      'sastaotp_number_request *request = NULL;',
-      `sastaotp_number_request_new(${quoted(p.service)}, &request, &error);`,
-      p.country && `sastaotp_number_request_set_country(request, ${quoted(p.country)}, &error);`,
-      p.operator && `sastaotp_number_request_set_operator(request, ${quoted(p.operator)}, &error);`,
-      isAnywhere(p) && 'sastaotp_number_request_any_country(request, &error);',
-      p.multiSMS && 'sastaotp_number_request_ask_multi_sms(request, &error);',
+      'sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;',
+      `request.service = ${quoted(p.service)};`,
+      p.country && `request.country = ${quoted(p.country)};`,
+      p.operator && `request.operator_ = ${quoted(p.operator)};`,
+      isAnywhere(p) && 'request.any_country = true;',
+      p.multiSMS && 'request.multi_sms = true;',
       ...(p.maxPrice
-        ? [
-            'int64_t price = 0;',
-            `sastaotp_amount_parse(${quoted(p.maxPrice)}, &price, &error);`,
-            'sastaotp_number_request_set_max_price(request, price, &error);'
-          ]
-        : ['sastaotp_number_request_accept_any_price(request, &error);']),
-      c('activation', 'get_number', 'request')
+        ? inC(`sastaotp_amount_parse(${quoted(p.maxPrice)}, &request.max_price_micros, &error)`)
+        : ['request.max_price_micros = SASTAOTP_ANY_PRICE;']),
+      c('activation', 'get_number', '&request')
     ]
       .filter(Boolean)
       .join('\n'),
@@ -94,16 +91,9 @@ const CodeSamples = (() => {
     )})`
   })
 
-  const byId = (id, result, rust, type, python, node) => ({
-    rust: `let ${result} = client.${rust}(${quoted(id)})?;`,
-    c: c(type, rust, quoted(id)),
-    python: `${result} = client.${python}(${quoted(id)})`,
-    node: `const ${result} = await client.${node}(${single(id)})`
-  })
-
-  const reads = (result, name, node) => ({
+  const reads = (result, name, node, linesInC) => ({
     rust: `let ${result} = client.${name}()?;`,
-    c: c(result, name),
+    c: linesInC.join('\n'),
     python: `${result} = client.${name}()`,
     node: `const ${result} = await client.${node}()`
   })
@@ -123,13 +113,33 @@ const CodeSamples = (() => {
   }
   const status = {
     needs: ['id'],
-    samples: (p) =>
-      byId(p.id, 'status', 'get_status', 'activation_status', 'get_status', 'getStatus')
+    samples: (p) => ({
+      rust: `let status = client.get_status(${quoted(p.id)})?;`,
+      c: [
+        c('activation', 'activation', quoted(p.id)),
+        'sastaotp_activation_status *reply = NULL;',
+        ...inC('sastaotp_activation_get_status(activation, &reply, &error)')
+      ].join('\n'),
+      python: `status = client.get_status(${quoted(p.id)})`,
+      node: `const status = await client.getStatus(${single(p.id)})`
+    })
   }
   const getNumber = { needs: ['service'], samples: purchase }
   const TABLE = {
-    getBalance: { needs: [], samples: () => reads('balance', 'get_balance', 'getBalance') },
-    getCountries: { needs: [], samples: () => reads('countries', 'get_countries', 'getCountries') },
+    getBalance: {
+      needs: [],
+      samples: () => {
+        const calls = inC('sastaotp_client_get_balance(client, &micros, &error)')
+        return reads('balance', 'get_balance', 'getBalance', ['int64_t micros = 0;', ...calls])
+      }
+    },
+    getCountries: {
+      needs: [],
+      samples: () => {
+        const calls = c('countries', 'get_countries', 'NULL')
+        return reads('countries', 'get_countries', 'getCountries', [calls])
+      }
+    },
     getServicesList: services,
     getServices: services,
     getPrices: {
@@ -177,7 +187,7 @@ const CodeSamples = (() => {
       needs: ['id'],
       samples: (p) => ({
         rust: `let number = client.reget_number(${quoted(p.id)}, PriceLimit::Any)?;`,
-        c: c('activation', 'reget_number_at_any_price', quoted(p.id)),
+        c: c('activation', 'reget_number', quoted(p.id), 'SASTAOTP_ANY_PRICE'),
         python: `number = client.reget_number(${quoted(p.id)}, accept_any_price=True)`,
         node: `const number = await client.regetNumber(${single(p.id)}, { acceptAnyPrice: true })`
       })
@@ -187,11 +197,22 @@ const CodeSamples = (() => {
     setStatus: {
       needs: ['id', 'status'],
       samples: (p) => {
-        const [rust, inC] = STATUS[p.status] ?? []
+        const rust = STATUS[p.status]
         if (!rust) return {}
+        const operation = `{"op":"set_status","id":${quoted(p.id)},"status":${p.status}}`
         return {
           rust: `let change = client.set_status(${quoted(p.id)}, SetStatus::${rust})?;`,
-          c: c('status_change', 'set_status', quoted(p.id), `SASTAOTP_SET_${inC}`),
+          c: [
+            'sastaotp_queue *queue = NULL;',
+            'sastaotp_completion *change = NULL;',
+            'uint64_t ticket = 0;',
+            `const char *operation = ${quoted(operation)};`,
+            ...inC(
+              'sastaotp_queue_new(client, 0, &queue, &error)',
+              'sastaotp_queue_submit(queue, operation, NULL, &ticket, &error)',
+              'sastaotp_queue_join(queue, ticket, 90000, &change, &error)'
+            )
+          ].join('\n'),
           python: `change = client.set_status(${quoted(p.id)}, ${p.status})`,
           node: `const change = await client.setStatus(${single(p.id)}, ${p.status})`
         }
@@ -205,7 +226,7 @@ const CodeSamples = (() => {
     rust: 'use sastaotp::*;\n\nlet client = Client::from_env()?;\n',
     c:
       '#include <sastaotp.h>\n\nsastaotp_client *client = NULL;\nsastaotp_error *error = NULL;\n' +
-      'sastaotp_client_from_env(&client, &error);\n',
+      'sastaotp_status status = sastaotp_client_from_env(&client, &error);\n',
     python: 'import sastaotp\n\nclient = sastaotp.Client()\n',
     node: "import { Client } from 'sastaotp'\n\nconst client = new Client()\n"
   }

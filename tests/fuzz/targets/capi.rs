@@ -4,7 +4,7 @@
 #![no_main]
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{dangling_mut, null, null_mut};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -97,10 +97,9 @@ fuzz_target!(|data: &[u8]| {
         child: false,
         client: fuzzing::client(client),
         handle: null_mut(),
-        config: null_mut(),
         cancel: null_mut(),
-        request: null_mut(),
-        options: null_mut(),
+        request: EMPTY_REQUEST,
+        options: EMPTY_OPTIONS,
         activation: null_mut(),
         lease: null_mut(),
         intent: null_mut(),
@@ -124,16 +123,48 @@ struct Program<'a> {
     child: bool,
     client: *mut sastaotp_client,
     handle: *mut sastaotp_client,
-    config: *mut sastaotp_config,
     cancel: *mut sastaotp_cancel_token,
-    request: *mut sastaotp_number_request,
-    options: *mut sastaotp_wait_options,
+    request: sastaotp_number_request,
+    options: sastaotp_wait_options,
     activation: *mut sastaotp_activation,
     lease: *mut sastaotp_lease,
     intent: *mut sastaotp_intent,
     orders: *mut sastaotp_order_iterator,
     queue: *mut sastaotp_queue,
     ticket: u64,
+}
+
+const EMPTY_REQUEST: sastaotp_number_request = sastaotp_number_request {
+    size: size_of::<sastaotp_number_request>(),
+    service: null(),
+    country: null(),
+    operator_: null(),
+    max_price_micros: 0,
+    any_country: unsafe { c_bool(0) },
+    multi_sms: unsafe { c_bool(0) },
+    reserved: [0; 6],
+};
+
+const EMPTY_OPTIONS: sastaotp_wait_options = sastaotp_wait_options {
+    size: size_of::<sastaotp_wait_options>(),
+    interval_ms: 0,
+    accept_same_code: unsafe { c_bool(0) },
+    cancel_on_timeout: unsafe { c_bool(0) },
+    reserved: [0; 2],
+};
+
+/// A struct of a later version, which has further members.
+#[repr(C)]
+struct Later<T> {
+    known: T,
+    further: [u8; 16],
+}
+
+/// The byte of a `bool` in a struct of C, which can be any byte if the struct was not initialized.
+const unsafe fn c_bool<T>(byte: u8) -> T {
+    assert!(size_of::<T>() == 1);
+    // SAFETY: the caller's type is one byte without invalid values.
+    unsafe { std::mem::transmute_copy(&byte) }
 }
 
 /// Replaces an object, and frees the old one.
@@ -165,6 +196,36 @@ macro_rules! parts {
             $read($get($object, index));
         }
         assert!($get($object, count).is_null() && $get($object, usize::MAX).is_null());
+    }};
+}
+
+/// Reads the texts of a list until it returns NULL.
+macro_rules! listed_texts {
+    ($text:expr) => {{
+        let read = $text;
+        let count = (0..).position(|index| read(index).is_null()).unwrap();
+        (0..count).for_each(|index| check_text(read(index)));
+        assert!(read(usize::MAX).is_null());
+    }};
+}
+
+/// Reads a text of the service with its length and without.
+macro_rules! verbatim {
+    ($object:expr; $read:ident) => {{
+        let mut length = usize::MAX;
+        let verbatim = $read($object, &raw mut length);
+        let ended = $read($object, null_mut());
+        assert_eq!(verbatim.is_null(), ended.is_null());
+        check_text(ended);
+        if verbatim.is_null() {
+            assert_eq!(length, usize::MAX);
+        } else {
+            let bytes = std::slice::from_raw_parts(verbatim.cast::<u8>(), length + 1);
+            let text = std::str::from_utf8(&bytes[..length]).expect("texts are UTF-8");
+            assert!(bytes[length] == 0 && !text.contains(KEY), "{text}");
+            let replaced = text.replace('\0', "\u{fffd}");
+            assert_eq!(replaced.as_bytes(), CStr::from_ptr(ended).to_bytes());
+        }
     }};
 }
 
@@ -210,18 +271,15 @@ impl Program<'_> {
         let mut error = dangling_mut();
         let no_error = self.byte() % 16 == 1;
         let status = call(if no_error { null_mut() } else { &raw mut error });
+        assert!(!sastaotp_status_name(status).is_null() && status != SASTAOTP_ERROR_INTERNAL);
         assert!(
-            (SASTAOTP_OK.0..=SASTAOTP_INTERNAL.0).contains(&status.0)
-                && status != SASTAOTP_INTERNAL
-        );
-        assert!(
-            !(bound && self.child) || status == SASTAOTP_CONFIG,
+            !(bound && self.child) || status == SASTAOTP_ERROR_CONFIG,
             "a child used an object of its parent"
         );
         if !no_error {
             assert_eq!(status == SASTAOTP_OK, error.is_null());
             if !error.is_null() {
-                assert_eq!(sastaotp_error_kind(error), status);
+                assert_eq!(sastaotp_error_status(error), status);
                 read_error(error);
                 sastaotp_error_free(error);
             }
@@ -284,125 +342,119 @@ impl Program<'_> {
         let _ = self.transport.control(KEY, "faults", &format!(r#"{{"fault":"{fault}"}}"#));
     }
 
-    /// Builders, which do not belong to a process.
+    /// Fills in the structs of requests and of waits.
     unsafe fn build(&mut self) {
-        let (which, text, micros) =
-            (self.byte() % 12, self.text(), i64::from(self.byte()) * 1_000_000 - 1_000_000);
-        let (request, options) = (self.request, self.options);
+        let (which, text, byte) = (self.byte() % 14, self.text(), self.byte());
+        let (request, options) = (&mut self.request, &mut self.options);
         match which {
-            0..=3 => {
-                let service = self.pick(&SERVICES).as_ptr();
-                let made =
-                    self.make(false, |out, error| sastaotp_number_request_new(service, out, error));
-                replace!(self.request, sastaotp_number_request_free, made);
-                let statements = self.byte();
-                if statements & 1 == 0 {
-                    self.call(false, |error| sastaotp_number_request_accept_any_price(made, error));
+            0..=4 => {
+                // Most requests can buy.
+                let service = SERVICES[usize::from(byte) % SERVICES.len()].as_ptr();
+                *request = sastaotp_number_request {
+                    service,
+                    max_price_micros: if byte & 32 == 0 { SASTAOTP_ANY_PRICE } else { 0 },
+                    any_country: (byte & 64 == 0).into(),
+                    ..EMPTY_REQUEST
+                };
+            }
+            5 => request.country = text,
+            6 => request.max_price_micros = (i64::from(byte) - 1) * 1_000_000,
+            7 => request.operator_ = text,
+            8 => request.multi_sms = c_bool(byte & 3),
+            9 => *options = EMPTY_OPTIONS,
+            10 => options.interval_ms = u32::from(byte) * 1_000,
+            11 => options.accept_same_code = c_bool(byte & 3),
+            12 => options.cancel_on_timeout = c_bool(byte & 3),
+            _ => match byte {
+                0..=63 => request.size = usize::from(byte) << (byte & 7),
+                64..=127 => options.size = usize::from(byte - 64) << (byte & 7),
+                128 => request.reserved[0] = 1,
+                129 => options.reserved[0] = 1,
+                130 => options.size = usize::MAX,
+                _ => {
+                    request.size = EMPTY_REQUEST.size;
+                    request.reserved = EMPTY_REQUEST.reserved;
                 }
-                if statements & 2 == 0 {
-                    self.call(false, |error| sastaotp_number_request_any_country(made, error));
-                }
-            }
-            4 => {
-                self.call(false, |error| sastaotp_number_request_set_country(request, text, error));
-            }
-            5 => {
-                self.call(false, |error| {
-                    sastaotp_number_request_set_max_price(request, micros, error)
-                });
-            }
-            6 => {
-                self.call(false, |error| {
-                    sastaotp_number_request_set_operator(request, text, error)
-                });
-            }
-            7 => {
-                self.call(false, |error| sastaotp_number_request_ask_multi_sms(request, error));
-            }
-            8 => replace!(self.options, sastaotp_wait_options_free, sastaotp_wait_options_new()),
-            9 => {
-                let millis = self.millis();
-                self.call(false, |error| {
-                    sastaotp_wait_options_set_interval_ms(options, millis, error)
-                });
-            }
-            10 => {
-                self.call(false, |error| sastaotp_wait_options_accept_same_code(options, error));
-            }
-            _ => {
-                self.call(false, |error| sastaotp_wait_options_cancel_on_timeout(options, error));
-            }
+            },
         }
     }
 
     /// Settings. The target never creates a real client, because it would use the network.
     unsafe fn configure(&mut self) {
-        let (which, text, small) = (self.byte() % 12, self.text(), i32::from(self.byte()) - 2);
-        let config = self.config;
-        let pem = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let (which, text, byte) = (self.byte() % 16, self.text(), self.byte());
+        let small = i32::from(byte) - 2;
+        let pem = c"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let mut config = sastaotp_config {
+            size: size_of::<sastaotp_config>(),
+            api_key: null(),
+            base_url: null(),
+            user_agent: null(),
+            ca_pem: null(),
+            ca_pem_length: 0,
+            journal: null(),
+            budget_micros: SASTAOTP_NO_BUDGET,
+            max_connections: 0,
+            timeout_ms: 0,
+            late_booking_ms: 0,
+            max_requests_per_minute: 0,
+            api_key_location: SASTAOTP_API_KEY_IN_HEADER,
+            durability: SASTAOTP_DURABILITY_POWER,
+            journal_on_network: false.into(),
+            from_env: false.into(),
+            reserved: [0; 6],
+        };
         match which {
-            0 | 1 => replace!(self.config, sastaotp_config_free, sastaotp_config_new()),
-            2 => {
-                self.call(false, |error| {
-                    sastaotp_config_set_api_key_location(
-                        config,
-                        sastaotp_api_key_location(small),
-                        error,
-                    )
-                });
-            }
-            3 => {
-                self.call(false, |error| sastaotp_config_set_base_url(config, text, error));
-            }
-            4 => {
-                self.call(false, |error| sastaotp_config_set_user_agent(config, text, error));
-            }
+            0 => config.size = usize::from(byte) << (byte & 7),
+            1 => config.reserved[usize::from(byte) % 6] = byte,
+            2 => config.api_key_location = sastaotp_api_key_location(small),
+            3 => config.base_url = text,
+            4 => config.user_agent = text,
             5 => {
-                let (place, length) =
-                    if small < 0 { (null(), 7) } else { (pem.as_ptr(), pem.len()) };
-                self.call(false, |error| sastaotp_config_add_ca_pem(config, place, length, error));
+                config.ca_pem = pem.as_ptr();
+                config.ca_pem_length = usize::from(byte) % (pem.count_bytes() + 1);
             }
-            6 => {
-                self.call(false, |error| {
-                    sastaotp_config_set_max_connections(config, small.unsigned_abs(), error)
-                });
-            }
-            7 => {
-                self.call(false, |error| sastaotp_config_set_budget(config, small.into(), error));
-            }
-            8 => {
-                self.call(false, |error| {
-                    sastaotp_config_set_timeout_ms(config, small.unsigned_abs(), error)
-                });
-            }
-            9 => {
-                let count = small.unsigned_abs();
-                self.call(false, |error| {
-                    sastaotp_config_set_max_requests_per_minute(config, count, error)
-                });
-            }
+            6 => config.max_connections = small.unsigned_abs(),
+            7 => config.budget_micros = small.into(),
+            8 => config.timeout_ms = small.unsigned_abs(),
+            9 => config.max_requests_per_minute = small.unsigned_abs() << (byte & 24),
             10 => {
-                let odd =
-                    [c"".as_ptr(), c"\xff".as_ptr(), c"a b".as_ptr(), null()][(small & 3) as usize];
-                self.call(false, |error| sastaotp_config_set_api_key(config, odd, error));
+                // No valid key.
+                config.api_key = [c"".as_ptr(), c"\xff".as_ptr(), c"a b".as_ptr(), null()]
+                    [usize::from(byte & 3)];
             }
-            _ => {
-                let made = self.make(false, |out, error| sastaotp_client_new(config, out, error));
-                assert!(made.is_null(), "the key is missing");
-            }
+            11 => config.durability = sastaotp_durability(small),
+            12 => config.journal_on_network = c_bool(byte),
+            13 => config.late_booking_ms = small.unsigned_abs(),
+            // The environment of the target has no key.
+            14 => config.from_env = c_bool(byte),
+            _ => {}
         }
+        let mut later = Later { known: config, further: [0; 16] };
+        if byte & 128 != 0 && which > 1 {
+            later.known.size = size_of_val(&later);
+            later.further[usize::from(byte) % 16] = byte & 1;
+        }
+        let (config, is_null) = (&raw const later.known, which == 15 && byte < 64);
+        let made = self.make(false, |out, error| {
+            sastaotp_client_new(if is_null { null() } else { config }, out, error)
+        });
+        assert!(made.is_null(), "the key is missing");
     }
 
     unsafe fn handle(&mut self) {
         let (client, cancel, which) = (self.client(), self.cancel, self.byte());
         let millis = self.millis();
         let made = match which % 3 {
-            0 => self
-                .make(true, |out, error| sastaotp_client_with_cancel(client, cancel, out, error)),
-            1 => self.make(true, |out, error| {
-                sastaotp_client_with_timeout_ms(client, millis, out, error)
+            2 => null_mut(),
+            which => self.make(true, |out, error| {
+                sastaotp_client_with(
+                    client,
+                    if which == 0 { cancel } else { null() },
+                    millis,
+                    out,
+                    error,
+                )
             }),
-            _ => null_mut(),
         };
         // In a child, freeing the handle would only leak it, as intended.
         if !self.child {
@@ -420,14 +472,16 @@ impl Program<'_> {
     }
 
     unsafe fn read(&mut self) {
-        let (which, client, text) = (self.byte() % 12, self.client(), self.text());
+        let (which, client, text) = (self.byte() % 11, self.client(), self.text());
         values!(client; sastaotp_client_budget_left);
         match which {
             0 | 1 => {
-                let balance =
-                    self.make(true, |out, error| sastaotp_client_get_balance(client, out, error));
-                read_balance(balance);
-                sastaotp_balance_free(balance);
+                let mut micros = i64::MIN;
+                let no_output = self.byte() % 16 == 1;
+                let place = if no_output { null_mut() } else { &raw mut micros };
+                let read =
+                    self.call(true, |error| sastaotp_client_get_balance(client, place, error));
+                assert_eq!(read, micros != i64::MIN);
             }
             // Reading a whole catalogue takes as long as a hundred other calls, so it is rare.
             2 if self.byte() == 1 => {
@@ -453,9 +507,8 @@ impl Program<'_> {
                 sastaotp_prices_free(prices);
             }
             4 if self.byte() == 1 => {
-                let countries = self.make(true, |out, error| match text.is_null() {
-                    true => sastaotp_client_get_countries(client, out, error),
-                    false => sastaotp_client_find_country(client, text, out, error),
+                let countries = self.make(true, |out, error| {
+                    sastaotp_client_get_countries(client, text, out, error)
                 });
                 read_countries(countries);
                 sastaotp_countries_free(countries);
@@ -520,24 +573,24 @@ impl Program<'_> {
                     _ => {}
                 }
             }
-            10 => {
-                let id = self.id();
-                let status = self.make(true, |out, error| {
-                    sastaotp_client_get_status(client, id.as_ptr(), out, error)
-                });
-                read_status(status);
-                sastaotp_activation_status_free(status);
-            }
-            _ => {
-                let (id, status) =
-                    (self.id(), sastaotp_set_status(i32::from(self.byte() % 12) - 2));
-                let change = self.make(true, |out, error| {
-                    sastaotp_client_set_status(client, id.as_ptr(), status, out, error)
-                });
-                texts!(change; sastaotp_status_change_text sastaotp_status_change_json);
-                sastaotp_status_change_kind(change);
-                sastaotp_status_change_free(change);
-            }
+            _ => self.log(),
+        }
+    }
+
+    /// Sets the callback of the log, which reads its messages. Its thread does not use the program.
+    unsafe fn log(&mut self) {
+        unsafe extern "C" fn read(
+            user: *mut c_void,
+            level: sastaotp_log_level,
+            text: *const c_char,
+        ) {
+            assert!(user.is_null() && (1..=5).contains(&level.0) && !text.is_null());
+            check_text(text);
+        }
+        let level = sastaotp_log_level(i32::from(self.byte() % 8) - 1);
+        self.call(false, |error| sastaotp_log_set(level, Some(read), null_mut(), error));
+        if self.byte() % 2 == 0 {
+            self.call(false, |error| sastaotp_log_set(SASTAOTP_LOG_OFF, None, null_mut(), error));
         }
     }
 
@@ -552,30 +605,19 @@ impl Program<'_> {
     }
 
     unsafe fn buy(&mut self) {
-        let (which, client, request, intent) =
-            (self.byte() % 8, self.client(), self.request, self.intent);
-        let activation = self.activation;
-        let id = self.id();
+        let (which, client, intent) = (self.byte() % 8, self.client(), self.intent);
+        let (copy, id) = (self.request, self.id());
+        let request = self.request_or_null(&copy);
         let micros = i64::from(self.byte()) * 1_000_000 - 128_000_000;
         let bought = match which {
             0..=2 => self
                 .make(true, |out, error| sastaotp_client_get_number(client, request, out, error)),
             3 => self.make(true, |out, error| sastaotp_client_buy(client, intent, out, error)),
             4 => self.make(true, |out, error| {
-                if micros < 0 {
-                    sastaotp_client_reget_number_at_any_price(client, id.as_ptr(), out, error)
-                } else {
-                    sastaotp_client_reget_number(client, id.as_ptr(), micros, out, error)
-                }
+                let limit = if micros < 0 { SASTAOTP_ANY_PRICE } else { micros };
+                sastaotp_client_reget_number(client, id.as_ptr(), limit, out, error)
             }),
-            5 => self.make(true, |out, error| {
-                if micros < 0 {
-                    sastaotp_activation_reget_number_at_any_price(activation, out, error)
-                } else {
-                    sastaotp_activation_reget_number(activation, micros, out, error)
-                }
-            }),
-            6 => self.make(true, |out, error| {
+            5 | 6 => self.make(true, |out, error| {
                 sastaotp_client_activation(client, id.as_ptr(), out, error)
             }),
             _ => {
@@ -593,9 +635,17 @@ impl Program<'_> {
         }
     }
 
+    /// Passes a request, a later version of it, or NULL.
+    fn request_or_null(
+        &mut self,
+        request: &sastaotp_number_request,
+    ) -> *const sastaotp_number_request {
+        if self.byte() % 16 == 1 { null() } else { request }
+    }
+
     unsafe fn settle(&mut self) {
-        let (which, millis, options, cancel) =
-            (self.byte() % 14, self.millis(), self.options, self.cancel);
+        let (which, millis, copy) = (self.byte() % 14, self.millis(), self.options);
+        let options = if self.byte() % 4 == 1 { &raw const copy } else { null() };
         let activation = match self.byte() % 8 {
             0 => null(),
             1 => sastaotp_lease_activation(self.lease),
@@ -608,6 +658,16 @@ impl Program<'_> {
                 let sms = self.make(true, |sms, error| {
                     sastaotp_activation_wait_for_code(activation, millis, options, sms, error)
                 });
+                read_sms(sms);
+                sastaotp_sms_free(sms);
+            }
+            8 => {
+                let mut sms = dangling_mut();
+                let arrived = self.call(true, |error| {
+                    let place = &raw mut sms;
+                    sastaotp_activation_try_wait_for_code(activation, millis, options, place, error)
+                });
+                assert!(arrived || sms.is_null());
                 read_sms(sms);
                 sastaotp_sms_free(sms);
             }
@@ -624,29 +684,17 @@ impl Program<'_> {
             6 | 7 => {
                 self.call(true, |error| sastaotp_activation_request_next_code(activation, error));
             }
-            8 => {
-                let made = match millis & 1 {
-                    0 => self.make(true, |again, error| {
-                        sastaotp_activation_with_cancel(activation, cancel, again, error)
-                    }),
-                    _ => self.make(true, |again, error| {
-                        sastaotp_activation_with_timeout_ms(activation, millis, again, error)
-                    }),
-                };
-                if !made.is_null() {
-                    replace!(self.activation, sastaotp_activation_free, made);
-                }
-            }
             9 => {
                 if millis % 8 == 0 {
                     self.call(true, |error| sastaotp_activation_keep(activation, error));
                 }
-                let sms = sastaotp_activation_code(activation);
-                read_sms(sms);
-                sastaotp_sms_free(sms);
-                let sms = sastaotp_activation_code_at(activation, millis as usize);
-                read_sms(sms);
-                sastaotp_sms_free(sms);
+                let count = sastaotp_activation_sms_count(activation);
+                for index in [0, count.wrapping_sub(1), count, millis as usize] {
+                    let sms = sastaotp_activation_sms(activation, index);
+                    assert_eq!(sms.is_null(), index >= count);
+                    read_sms(sms);
+                    sastaotp_sms_free(sms);
+                }
             }
             _ => {
                 let settlement = match which {
@@ -690,16 +738,12 @@ impl Program<'_> {
 
     unsafe fn enqueue(&mut self) {
         let (which, client, workers) =
-            (self.byte() % 16, self.client(), u32::from(self.byte() % 4));
+            (self.byte() % 20, self.client(), u32::from(self.byte() % 4));
         let queue = self.queue;
         match which {
             0 => {
-                let made = match workers {
-                    3 => self.make(true, |out, error| sastaotp_queue_new(client, out, error)),
-                    _ => self.make(true, |out, error| {
-                        sastaotp_queue_new_with_workers(client, workers, out, error)
-                    }),
-                };
+                let made =
+                    self.make(true, |out, error| sastaotp_queue_new(client, workers, out, error));
                 if !self.child {
                     replace!(self.queue, sastaotp_queue_free, made);
                 }
@@ -711,9 +755,10 @@ impl Program<'_> {
                     CString::new(operation.replace("ID", id.to_str().unwrap())).unwrap();
                 let mut ticket = 0;
                 let text = if workers == 3 { null() } else { operation.as_ptr() };
-                if self
-                    .call(true, |error| sastaotp_queue_submit(queue, text, &raw mut ticket, error))
-                {
+                let user = self.user();
+                if self.call(true, |error| {
+                    sastaotp_queue_submit(queue, text, user, &raw mut ticket, error)
+                }) {
                     self.ticket = ticket;
                 }
             }
@@ -724,9 +769,10 @@ impl Program<'_> {
             }
             9 => {
                 self.call(true, |error| {
-                    sastaotp_queue_submit(queue, c"{}".as_ptr(), null_mut(), error)
+                    sastaotp_queue_submit(queue, c"{}".as_ptr(), null_mut(), null_mut(), error)
                 });
             }
+            15..=18 => self.submit_typed(),
             10 => {
                 let ticket = self.ticket.wrapping_sub(self.byte().into());
                 let open = sastaotp_queue_cancel(queue, ticket);
@@ -763,9 +809,43 @@ impl Program<'_> {
         }
     }
 
+    /// A user pointer, which the library never dereferences.
+    fn user(&mut self) -> *mut c_void {
+        usize::from(self.byte()) as *mut c_void
+    }
+
+    unsafe fn submit_typed(&mut self) {
+        let (which, queue, intent) = (self.byte() % 8, self.queue, self.intent);
+        let (request_copy, options_copy, id) = (self.request, self.options, self.id());
+        let request = self.request_or_null(&request_copy);
+        let options = if self.byte() % 4 == 1 { &raw const options_copy } else { null() };
+        let (user, millis) = (self.user(), self.millis());
+        let id = if self.byte() % 16 == 1 { null() } else { id.as_ptr() };
+        let early = sastaotp_on_too_early(i32::from(self.byte() % 4) - 1);
+        let mut ticket = u64::MAX;
+        let place = if self.byte() % 8 == 1 { null_mut() } else { &raw mut ticket };
+        let begun = self.call(true, |error| match which {
+            0 => sastaotp_queue_submit_get_number(queue, request, user, place, error),
+            1 => sastaotp_queue_submit_buy(queue, intent, user, place, error),
+            2 => {
+                sastaotp_queue_submit_wait_for_code(queue, id, millis, options, user, place, error)
+            }
+            3 => sastaotp_queue_submit_request_next_code(queue, id, user, place, error),
+            6 => sastaotp_queue_submit_complete(queue, id, user, place, error),
+            7 => sastaotp_queue_submit_cancel(queue, id, user, place, error),
+            4 => sastaotp_queue_submit_settle(queue, id, early, user, place, error),
+            _ => sastaotp_queue_submit_reconcile(queue, intent, millis, user, place, error),
+        });
+        if !place.is_null() {
+            assert!(begun != (ticket == 0) && ticket != u64::MAX);
+            self.ticket = ticket;
+        }
+    }
+
     /// Creates, saves, reads back and copies intents.
     unsafe fn use_intents(&mut self) {
-        let (client, request) = (self.client(), self.request);
+        let (client, copy) = (self.client(), self.request);
+        let request = self.request_or_null(&copy);
         match self.byte() % 4 {
             0 | 1 => {
                 let made = self
@@ -796,7 +876,6 @@ impl Program<'_> {
 
     /// Calls every reader and every "_free" function with NULL.
     unsafe fn read_null(&mut self) {
-        read_balance(null());
         read_services(null());
         read_prices(null());
         read_countries(null());
@@ -819,15 +898,13 @@ impl Program<'_> {
 
     unsafe fn free_all(&mut self) {
         fuzzing::fork(false);
+        assert_eq!(sastaotp_log_set(SASTAOTP_LOG_OFF, None, null_mut(), null_mut()), SASTAOTP_OK);
         sastaotp_queue_free(self.queue);
         sastaotp_order_iterator_free(self.orders);
         sastaotp_intent_free(self.intent);
         sastaotp_lease_free(self.lease);
         sastaotp_activation_free(self.activation);
-        sastaotp_wait_options_free(self.options);
-        sastaotp_number_request_free(self.request);
         sastaotp_cancel_token_free(self.cancel);
-        sastaotp_config_free(self.config);
         sastaotp_client_free(self.handle);
         sastaotp_client_free(self.client);
     }
@@ -843,16 +920,18 @@ unsafe fn check_text(text: *const c_char) {
 
 unsafe fn read_error(error: *const sastaotp_error) {
     texts!(error; sastaotp_error_message sastaotp_error_hint sastaotp_error_code
-        sastaotp_error_fault sastaotp_error_raw
-        sastaotp_error_json);
-    values!(error; sastaotp_error_retry_after_ms);
+        sastaotp_error_fault sastaotp_error_json);
+    verbatim!(error; sastaotp_error_raw);
     sastaotp_error_http_status(error);
     sastaotp_error_phase(error);
-    sastaotp_error_retry(error);
+    let mut pause = u32::MAX;
+    let retry = sastaotp_error_retry(error, &raw mut pause);
+    assert_eq!(retry, sastaotp_error_retry(error, null_mut()));
+    assert_eq!(retry == SASTAOTP_RETRY_AFTER, pause != u32::MAX);
     let charge = sastaotp_error_charge(error);
     let intent = sastaotp_error_intent(error);
     assert!(
-        charge != SASTAOTP_CHARGE_UNKNOWN || !intent.is_null(),
+        charge != SASTAOTP_CHARGE_UNKNOWN || error.is_null() || !intent.is_null(),
         "an unknown purchase can be reconciled"
     );
     read_intent(intent);
@@ -860,26 +939,20 @@ unsafe fn read_error(error: *const sastaotp_error) {
 
 unsafe fn read_intent(intent: *const sastaotp_intent) {
     texts!(intent; sastaotp_intent_json sastaotp_intent_service sastaotp_intent_country
-        sastaotp_intent_operator sastaotp_intent_reget_of);
-    values!(intent; sastaotp_intent_max_price sastaotp_intent_watermark);
-    sastaotp_intent_started_at_ms(intent);
-}
-
-unsafe fn read_balance(balance: *const sastaotp_balance) {
-    texts!(balance; sastaotp_balance_currency sastaotp_balance_json);
-    sastaotp_balance_amount(balance);
+        sastaotp_intent_operator);
+    values!(intent; sastaotp_intent_max_price_micros);
 }
 
 unsafe fn read_services(services: *const sastaotp_services) {
     texts!(services; sastaotp_services_json);
     parts!(services; sastaotp_services_count sastaotp_services_get |service| {
         texts!(service; sastaotp_service_code sastaotp_service_name);
-        values!(service; sastaotp_service_price sastaotp_service_available
+        values!(service; sastaotp_service_price_micros sastaotp_service_available
             sastaotp_service_multi_sms
             sastaotp_service_expires_in_ms);
         parts!(service; sastaotp_service_offer_count sastaotp_service_offer |offer| {
             texts!(offer; sastaotp_offer_country sastaotp_offer_country_name);
-            values!(offer; sastaotp_offer_price sastaotp_offer_available);
+            values!(offer; sastaotp_offer_price_micros sastaotp_offer_available);
         });
     });
 }
@@ -895,7 +968,7 @@ unsafe fn read_prices(prices: *const sastaotp_prices) {
         let mut found = 0;
         assert_eq!(sastaotp_prices_find(prices, country, service, &raw mut found), index < count);
         let (mut price, mut available) = (0, 0);
-        sastaotp_prices_price(prices, index, &raw mut price);
+        sastaotp_prices_price_micros(prices, index, &raw mut price);
         sastaotp_prices_available(prices, index, &raw mut available);
     }
     texts!(prices; sastaotp_prices_json);
@@ -913,14 +986,15 @@ unsafe fn read_orders(orders: *const sastaotp_orders) {
     texts!(orders; sastaotp_orders_json);
     values!(orders; sastaotp_orders_total);
     parts!(orders; sastaotp_orders_count sastaotp_orders_get |order| read_order(order));
+    listed_texts!(|index| sastaotp_orders_extra_order(orders, index));
 }
 
 unsafe fn read_order(order: *const sastaotp_order) {
     texts!(order; sastaotp_order_id sastaotp_order_activation_id sastaotp_order_phone_number
         sastaotp_order_service
         sastaotp_order_country sastaotp_order_status sastaotp_order_code
-        sastaotp_order_created_text sastaotp_order_json);
-    values!(order; sastaotp_order_created_at_ms sastaotp_order_price);
+        sastaotp_order_json);
+    values!(order; sastaotp_order_created_at_ms sastaotp_order_price_micros);
 }
 
 unsafe fn read_reconciliation(found: *const sastaotp_reconciliation) {
@@ -928,9 +1002,7 @@ unsafe fn read_reconciliation(found: *const sastaotp_reconciliation) {
     sastaotp_reconciliation_is_complete(found);
     for index in 0..=sastaotp_reconciliation_count(found) {
         sastaotp_reconciliation_is_ours(found, index);
-        for position in 0..=sastaotp_reconciliation_evidence_count(found, index) {
-            check_text(sastaotp_reconciliation_evidence(found, index, position));
-        }
+        listed_texts!(|position| sastaotp_reconciliation_evidence(found, index, position));
     }
     parts!(found; sastaotp_reconciliation_count sastaotp_reconciliation_get |order|
         read_order(order));
@@ -950,30 +1022,29 @@ unsafe fn read_unclaimed(list: *const sastaotp_unclaimed_list) {
 unsafe fn read_purchase(purchase: *const sastaotp_purchase) {
     texts!(purchase; sastaotp_purchase_activation_id sastaotp_purchase_order_id
         sastaotp_purchase_phone_number
-        sastaotp_purchase_service sastaotp_purchase_country sastaotp_purchase_json);
-    values!(purchase; sastaotp_purchase_price sastaotp_purchase_multi_sms
+        sastaotp_purchase_service sastaotp_purchase_service_name sastaotp_purchase_country
+        sastaotp_purchase_note sastaotp_purchase_json);
+    values!(purchase; sastaotp_purchase_price_micros sastaotp_purchase_multi_sms
         sastaotp_purchase_expires_in_ms);
-    parts!(purchase; sastaotp_purchase_warning_count sastaotp_purchase_warning |warning|
-        check_text(warning));
+    listed_texts!(|index| sastaotp_purchase_warning(purchase, index));
 }
 
 unsafe fn read_activation(activation: *const sastaotp_activation) {
     texts!(activation; sastaotp_activation_id sastaotp_activation_phone_number);
-    values!(activation; sastaotp_activation_price sastaotp_activation_expires_at_ms);
+    values!(activation; sastaotp_activation_price_micros sastaotp_activation_expires_at_ms);
     read_purchase(sastaotp_activation_purchase(activation));
     sastaotp_activation_ending(activation);
-    sastaotp_activation_code_count(activation);
+    sastaotp_activation_sms_count(activation);
 }
 
 unsafe fn read_sms(sms: *const sastaotp_sms) {
-    texts!(sms; sastaotp_sms_code sastaotp_sms_text sastaotp_sms_sender sastaotp_sms_received_text
-        sastaotp_sms_json);
+    texts!(sms; sastaotp_sms_code sastaotp_sms_sender sastaotp_sms_json);
+    verbatim!(sms; sastaotp_sms_text);
     sastaotp_sms_is_repeat(sms);
 }
 
 unsafe fn read_status(status: *const sastaotp_activation_status) {
-    texts!(status; sastaotp_activation_status_last_code sastaotp_activation_status_text
-        sastaotp_activation_status_json);
+    texts!(status; sastaotp_activation_status_text sastaotp_activation_status_json);
     sastaotp_activation_status_kind(status);
     read_sms(sastaotp_activation_status_sms(status));
 }
@@ -981,7 +1052,7 @@ unsafe fn read_status(status: *const sastaotp_activation_status) {
 unsafe fn read_settlement(settlement: *const sastaotp_settlement) {
     texts!(settlement; sastaotp_settlement_json);
     sastaotp_settlement_state(settlement);
-    read_sms(sastaotp_settlement_code(settlement));
+    read_sms(sastaotp_settlement_sms(settlement));
 }
 
 unsafe fn read_completion(completion: *const sastaotp_completion) {
@@ -989,6 +1060,17 @@ unsafe fn read_completion(completion: *const sastaotp_completion) {
     sastaotp_completion_ticket(completion);
     let status = sastaotp_completion_status(completion);
     let error = sastaotp_completion_error(completion);
-    assert_eq!(error.is_null(), status == SASTAOTP_OK);
+    assert!(completion.is_null() || error.is_null() == (status == SASTAOTP_OK));
     read_error(error);
+    sastaotp_completion_user(completion);
+    let activation = sastaotp_completion_activation(completion);
+    let sms = sastaotp_completion_sms(completion);
+    let settlement = sastaotp_completion_settlement(completion);
+    let found = sastaotp_completion_reconciliation(completion);
+    let results = [!activation.is_null(), !sms.is_null(), !settlement.is_null(), !found.is_null()];
+    assert!(results.iter().filter(|is_there| **is_there).count() <= usize::from(error.is_null()));
+    read_activation(activation);
+    read_sms(sms);
+    read_settlement(settlement);
+    read_reconciliation(found);
 }

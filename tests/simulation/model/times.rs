@@ -18,7 +18,10 @@ impl Model<'_> {
     pub(super) fn returns_in_time(&self, checked: &CheckedCall<'_>) -> Option<String> {
         let (call, end) = (checked.call, checked.end()?);
         let setup = &self.history.setups[call.user.process];
+        // `finish` waits for purchases although a token was triggered; a ticket can be cancelled.
+        let goes_on = matches!(call.command, Command::Finish(_)) && !setup.has_queue;
         if let Some(cancelled) = call.cancelled
+            && !goes_on
             && end.at > cancelled + CANCELLED
             && !self.is_disturbed(call.user.process, cancelled, end.at)
         {

@@ -14,9 +14,11 @@ from ctypes import (
     c_int32,
     c_int64,
     c_size_t,
+    c_ssize_t,
     c_uint8,
     c_uint32,
     c_uint64,
+    c_void_p,
 )
 from functools import cache
 from typing import Any
@@ -26,10 +28,32 @@ from ._find_binaries import find_library
 #: The version of the binary interface that this table describes.
 ABI_VERSION = 0
 OK = 0
+NO_BUDGET = 2**63 - 1
 
 
 class Config(ctypes.Structure):
     """sastaotp_config"""
+
+    # The texts are addresses: reading a field of type c_char_p would copy the API key.
+    _fields_ = (
+        ("size", c_size_t),
+        ("api_key", c_void_p),
+        ("base_url", c_void_p),
+        ("user_agent", c_void_p),
+        ("ca_pem", c_void_p),
+        ("ca_pem_length", c_size_t),
+        ("journal", c_void_p),
+        ("budget_micros", c_int64),
+        ("max_connections", c_uint32),
+        ("timeout_ms", c_uint32),
+        ("late_booking_ms", c_uint32),
+        ("max_requests_per_minute", c_uint32),
+        ("api_key_location", c_int32),
+        ("durability", c_int32),
+        ("journal_on_network", c_bool),
+        ("from_env", c_bool),
+        ("reserved", c_uint8 * 6),
+    )
 
 
 class Client(ctypes.Structure):
@@ -63,28 +87,13 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sastaotp_error_json": (c_char_p, [ErrorPointer]),
     "sastaotp_error_free": (None, [ErrorPointer]),
     "sastaotp_amount_parse": (c_int32, [c_char_p, POINTER(c_int64), _ERROR]),
-    "sastaotp_config_from_env": (c_int32, [POINTER(ConfigPointer), _ERROR]),
-    "sastaotp_config_set_api_key": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
-    "sastaotp_config_set_api_key_location": (c_int32, [ConfigPointer, c_int32, _ERROR]),
-    "sastaotp_config_set_base_url": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
-    "sastaotp_config_set_user_agent": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
-    "sastaotp_config_add_ca_pem": (c_int32, [ConfigPointer, POINTER(c_uint8), c_size_t, _ERROR]),
-    "sastaotp_config_set_max_connections": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
-    "sastaotp_config_set_budget": (c_int32, [ConfigPointer, c_int64, _ERROR]),
-    "sastaotp_config_set_timeout_ms": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
-    "sastaotp_config_set_late_booking_ms": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
-    "sastaotp_config_set_max_requests_per_minute": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
-    "sastaotp_config_set_journal": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
-    "sastaotp_config_set_durability": (c_int32, [ConfigPointer, c_int32, _ERROR]),
-    "sastaotp_config_set_journal_on_network": (c_int32, [ConfigPointer, c_bool, _ERROR]),
-    "sastaotp_config_free": (None, [ConfigPointer]),
     "sastaotp_client_new": (c_int32, [ConfigPointer, POINTER(ClientPointer), _ERROR]),
     "sastaotp_client_free": (None, [ClientPointer]),
-    "sastaotp_queue_new_with_workers": (
+    "sastaotp_queue_new": (c_int32, [ClientPointer, c_uint32, POINTER(QueuePointer), _ERROR]),
+    "sastaotp_queue_submit": (
         c_int32,
-        [ClientPointer, c_uint32, POINTER(QueuePointer), _ERROR],
+        [QueuePointer, c_char_p, c_void_p, POINTER(c_uint64), _ERROR],
     ),
-    "sastaotp_queue_submit": (c_int32, [QueuePointer, c_char_p, POINTER(c_uint64), _ERROR]),
     "sastaotp_queue_cancel": (c_bool, [QueuePointer, c_uint64]),
     "sastaotp_queue_take": (
         c_int32,
@@ -94,7 +103,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         c_int32,
         [QueuePointer, c_uint64, c_uint32, POINTER(CompletionPointer), _ERROR],
     ),
-    "sastaotp_queue_fd": (c_int32, [QueuePointer]),
+    "sastaotp_queue_fd": (c_ssize_t, [QueuePointer]),
     "sastaotp_queue_free": (None, [QueuePointer]),
     "sastaotp_completion_ticket": (c_uint64, [CompletionPointer]),
     "sastaotp_completion_json": (c_char_p, [CompletionPointer]),

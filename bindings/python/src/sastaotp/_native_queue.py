@@ -12,7 +12,9 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
-from ctypes import byref, c_size_t, c_uint64
+from ctypes import byref, c_size_t, c_uint64, memmove, memset, sizeof
+from functools import partial
+from operator import methodcaller
 from typing import Any, Callable, Deque, Iterator, NamedTuple, Optional, TypeVar
 
 from . import _c_api, _operations
@@ -45,6 +47,14 @@ class Completion(NamedTuple):
 def identity(result: T) -> T:
     """Return the result unchanged."""
     return result
+
+
+def at_once(*calls: partial[Any]) -> None:
+    """Call functions that are written in C.
+
+    Ctrl-C cannot come between them, because Python checks for it only in its own bytecode.
+    """
+    deque(map(methodcaller("__call__"), calls), maxlen=0)
 
 
 class Hold:
@@ -80,10 +90,10 @@ class Session:
         #: Completions that were taken: the first ``_unread`` of them are not read yet.
         self._taken = (_c_api.CompletionPointer * TAKE_BATCH)()
         self._unread = c_size_t()
-        call(self._lib, "sastaotp_client_new", settings.config, byref(self._client))
+        call(self._lib, "sastaotp_client_new", byref(settings.config), byref(self._client))
         call(
             self._lib,
-            "sastaotp_queue_new_with_workers",
+            "sastaotp_queue_new",
             self._client,
             settings.max_connections,
             byref(self._queue),
@@ -142,7 +152,14 @@ class Session:
 
         The core writes the ticket, so an interruption cannot lose it.
         """
-        call(self._lib, "sastaotp_queue_submit", self._queue, operation.request(), byref(ticket))
+        call(
+            self._lib,
+            "sastaotp_queue_submit",
+            self._queue,
+            operation.request(),
+            None,
+            byref(ticket),
+        )
         log.debug("%s: submitted as %d", operation.name, ticket.value)
 
     def run(
@@ -175,7 +192,7 @@ class Session:
                     byref(handle),
                 )
             completion = self._read(handle)
-            self._lib.sastaotp_completion_free(handle)
+            self._free(handle)
             # Nothing may follow this line: an interruption after it would lose the purchase.
             return convert(self.result(operation, completion, started))
         except SastaotpError:
@@ -183,9 +200,9 @@ class Session:
                 self.abandon(operation, ticket.value)
             raise
         except BaseException:
-            if completion is None and handle:
+            if handle:
                 completion = self._read(handle)
-                self._lib.sastaotp_completion_free(handle)
+                self._free(handle)
             if completion is not None:
                 self._abandon_completion(operation, completion)
             elif ticket.value:
@@ -234,8 +251,11 @@ class Session:
             handle = self._taken[self._unread.value - 1]
             completion = self._read(handle)
             self.arrived[completion.ticket] = completion
-            self._unread.value -= 1
-            self._lib.sastaotp_completion_free(handle)
+            rest = c_size_t(self._unread.value - 1)
+            at_once(
+                partial(self._lib.sastaotp_completion_free, handle),
+                partial(memmove, byref(self._unread), byref(rest), sizeof(rest)),
+            )
 
     def cancel(self, ticket: int) -> None:
         """Complete an operation now: as cancelled, or with a result that has already arrived."""
@@ -293,7 +313,14 @@ class Session:
         try:
             return self._read(handle) if handle else None
         finally:
-            self._lib.sastaotp_completion_free(handle)
+            self._free(handle)
+
+    def _free(self, handle: Any) -> None:
+        """Free a completion and clear its handle. The completion of a purchase holds the number."""
+        at_once(
+            partial(self._lib.sastaotp_completion_free, handle),
+            partial(memset, byref(handle), 0, sizeof(handle)),
+        )
 
     def _read(self, handle: Any) -> Completion:
         error = self._lib.sastaotp_completion_error(handle)

@@ -1,9 +1,10 @@
-"""The settings of a client. The core stores them, so no Python object holds the API key."""
+"""The settings of a client, as the struct of the core. No attribute shows the API key."""
 
 from __future__ import annotations
 
 import ctypes
-from ctypes import byref, c_int64, c_uint8
+import os
+from ctypes import byref, c_int64, sizeof
 from typing import Any, Optional, Union
 
 from . import _c_api
@@ -29,29 +30,34 @@ _DEFAULT_MAX_CONNECTIONS = 64
 
 
 class Settings:
-    """A configuration of the core. A forked child inherits it and creates its own client."""
+    """A configuration of the core. A forked child inherits it and creates its own client.
+
+    The key is in a buffer of ctypes, whose ``repr`` omits it. It is overwritten when the settings
+    are freed, or before that by ``forget_key``.
+    """
 
     def __init__(self) -> None:
         self.lib = _c_api.library()
-        self.config = _c_api.ConfigPointer()
+        self.config = _c_api.Config(size=sizeof(_c_api.Config), budget_micros=_c_api.NO_BUDGET)
+        #: The memory of the texts whose addresses are in ``config``, by the name of the field.
+        self._buffers: dict[str, ctypes.Array[ctypes.c_char]] = {}
         #: How many requests can be in flight at once.
         self.max_connections = _DEFAULT_MAX_CONNECTIONS
         #: How long the end of the program waits for purchases in flight, in seconds.
         self.end_wait = 10.0
-        self._call("sastaotp_config_from_env", byref(self.config))
 
     @classmethod
     def with_key(cls, api_key: Optional[str]) -> Union[Settings, Exception]:
-        """Read the environment, and set the key if one is given.
+        """Create settings with a key: the given one, or that of the environment.
 
         Returns an exception instead of raising it: a traceback through this frame would show the
         key among its locals.
         """
         try:
             settings = cls()
-            if api_key is not None:
-                key = c_text(api_key, "api_key", in_message=False)
-                settings._call("sastaotp_config_set_api_key", settings.config, key)
+            key = api_key if api_key is not None else _variable("SASTAOTP_API_KEY")
+            if key is not None:
+                settings._store("api_key", c_text(key, "api_key", in_message=False))
         except Exception as error:
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
@@ -74,52 +80,71 @@ class Settings:
         durability: Durability,
         journal_on_network: bool,
     ) -> None:
-        """Set the given settings. The others keep the defaults of the core."""
+        """Add the given settings. The others keep the defaults of the core."""
+        config = self.config
+        # The environment is read now: a forked child may have another one.
+        base_url = base_url if base_url is not None else _variable("SASTAOTP_BASE_URL")
         if base_url is not None:
-            self._set("base_url", c_text(base_url, "base_url"))
+            self._store("base_url", c_text(base_url, "base_url"))
         if timeout is not None:
-            self._set("timeout_ms", millis(timeout, "timeout", highest=LARGEST_UINT32))
+            config.timeout_ms = _positive_millis(timeout, "timeout")
         if late_booking is not None:
-            span = millis(late_booking, "late_booking", highest=LARGEST_UINT32)
-            self._set("late_booking_ms", span)
+            config.late_booking_ms = _positive_millis(late_booking, "late_booking")
         self.end_wait = millis(end_wait, "end_wait", highest=LARGEST_UINT32) / 1000
         if budget is not None:
-            self._set("budget", self._micros(budget))
+            config.budget_micros = self._micros(budget)
         if max_requests_per_minute is not None:
-            limit = whole(max_requests_per_minute, "max_requests_per_minute")
-            self._set("max_requests_per_minute", limit)
+            name = "max_requests_per_minute"
+            config.max_requests_per_minute = whole(max_requests_per_minute, name, lowest=1)
         if max_connections is not None:
-            self.max_connections = whole(max_connections, "max_connections")
-            self._set("max_connections", self.max_connections)
+            self.max_connections = whole(max_connections, "max_connections", lowest=1)
+            config.max_connections = self.max_connections
         if user_agent is not None:
-            self._set("user_agent", c_text(user_agent, "user_agent"))
+            self._store("user_agent", c_text(user_agent, "user_agent"))
         if ca_pem is not None:
             pem = ca_pem if isinstance(ca_pem, bytes) else text(ca_pem, "ca_pem").encode()
-            buffer = (c_uint8 * len(pem)).from_buffer_copy(pem)
-            self._call("sastaotp_config_add_ca_pem", self.config, buffer, len(pem))
+            self._store("ca_pem", pem)
+            config.ca_pem_length = len(pem)
         if api_key_location is not None:
             location = whole(api_key_location, "api_key_location", highest=max(ApiKeyLocation))
-            self._set("api_key_location", location)
+            config.api_key_location = location
+        journal = journal if journal is not None else _variable("SASTAOTP_JOURNAL")
         if journal is not None:
-            self._set("journal", c_text(folder_text(journal, "journal"), "journal"))
-        self._set("durability", durability_value(durability))
-        self._set("journal_on_network", flag(journal_on_network, "journal_on_network"))
+            self._store("journal", c_text(folder_text(journal, "journal"), "journal"))
+        config.durability = durability_value(durability)
+        config.journal_on_network = flag(journal_on_network, "journal_on_network")
+
+    def forget_key(self) -> None:
+        """Overwrite the key. No client can be created from these settings any more."""
+        key = self._buffers.get("api_key")
+        if key is not None:
+            key.raw = bytes(len(key))
 
     def _micros(self, amount: Money) -> int:
         micros = c_int64()
         amount_text = c_text(money_text(amount, "budget"), "budget")
-        self._call("sastaotp_amount_parse", amount_text, byref(micros))
+        call(self.lib, "sastaotp_amount_parse", amount_text, byref(micros))
         return micros.value
 
-    def _set(self, name: str, value: Union[bytes, int]) -> None:
-        self._call(f"sastaotp_config_set_{name}", self.config, value)
-
-    def _call(self, name: str, *arguments: Any) -> None:
-        call(self.lib, name, *arguments)
+    def _store(self, name: str, value: bytes) -> None:
+        """Copy a text, and set the field with this name to the address of the copy."""
+        buffer = ctypes.create_string_buffer(value)
+        self._buffers[name] = buffer
+        setattr(self.config, name, ctypes.addressof(buffer))
 
     def __del__(self) -> None:
-        if getattr(self, "config", None):
-            self.lib.sastaotp_config_free(self.config)
+        if getattr(self, "_buffers", None):
+            self.forget_key()
+
+
+def _variable(name: str) -> Optional[str]:
+    """Return an environment variable. None if it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def _positive_millis(span: Seconds, name: str) -> int:
+    """Convert a time span to milliseconds. The core reads 0 as its default, so 0 becomes 1."""
+    return max(1, millis(span, name, highest=LARGEST_UINT32))
 
 
 def call(lib: ctypes.CDLL, name: str, *arguments: Any) -> None:
