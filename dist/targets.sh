@@ -1,0 +1,73 @@
+# The targets, their tools, and the variables with which cargo builds for one of them. The scripts
+# of dist/ source it in the project's folder.
+
+tools=$PWD/target/tools/cross
+host_rust=$(rustc -vV 2>/dev/null | sed -n 's/^host: //p') || host_rust=
+# The programs of rustup's toolchain that read and write object files of all targets.
+host_tools=$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$host_rust/bin
+
+# For each target: zig's name, or `-` if another compiler links; the processor that QEMU emulates on
+# other machines; the Debian packages.
+targets='
+x86_64-unknown-linux-gnu   x86_64-linux-gnu.2.17   -
+aarch64-unknown-linux-gnu  aarch64-linux-gnu.2.17  aarch64  libc6-arm64-cross libgcc-s1-arm64-cross
+x86_64-unknown-linux-musl  x86_64-linux-musl       -        musl
+aarch64-unknown-linux-musl aarch64-linux-musl      aarch64  musl:arm64
+x86_64-pc-windows-gnu      -                       -        gcc-mingw-w64-x86-64-posix wine64
+x86_64-pc-windows-msvc     -                       -
+aarch64-pc-windows-msvc    -                       -
+x86_64-apple-darwin        -                       -
+aarch64-apple-darwin       -                       -
+'
+# The targets that a Linux machine can build.
+built_here='x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl
+aarch64-unknown-linux-musl x86_64-pc-windows-gnu'
+
+fail() { echo "${0##*/dist/}: $*" | sed 's|^|dist/|' >&2; exit 1; }
+
+# Reads the row of a target.
+choose() {
+    target=$1
+    read -r _ zig emulated packages < <(grep "^$target " <<<"$targets") || fail "there is no target \
+'$target': choose one of" $(awk '{ print $1 }' <<<"$targets")
+    [ "$emulated" != "$(uname -m)" ] || emulated=-
+    variable=${target//-/_}
+    # The runner is also a prefix for other programs of the target.
+    runner=$tools/bin/run-$target
+}
+
+# Whether rustc has the target's standard library, or its source.
+has_std() { compgen -G "$("$1" --print sysroot)/lib/rustlib/$target/lib/libstd-*" >/dev/null; }
+has_source() { [ -e "$("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.toml" ]; }
+
+# Exports the variables for cargo. Needs the tools that dist/toolchain installs.
+use() {
+    choose "$1"
+    [ -n "$host_rust" ] || fail "rustc is missing: install Rust (https://rustup.rs)"
+    local upper=${variable^^}
+    export PATH=$PATH:$tools/bin
+    if ! has_std rustc; then
+        if ! has_source rustc; then
+            [ -x "$tools/bin/rustc" ] ||
+                fail "Rust's standard library for $target is missing: run dist/toolchain $target"
+            export RUSTC=$tools/bin/rustc RUSTDOC=$tools/bin/rustdoc
+        fi
+        export RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_unwind
+    fi
+    if [ "$zig" != - ]; then
+        [ -x "$tools/bin/cc-$target" ] || fail "zig is missing: run dist/toolchain $target"
+        export ZIG_GLOBAL_CACHE_DIR=$tools/zig-cache XDG_CACHE_HOME=$tools/cache
+        export "CARGO_TARGET_${upper}_LINKER=$tools/bin/cc-$target"
+        export "CC_$variable=$tools/bin/cc-$target" "AR_$variable=$tools/bin/zig-ar"
+        export "CXX_$variable=$tools/bin/c++-$target" "OBJCOPY_$variable=$host_tools/rust-objcopy"
+    elif [ "$target" = x86_64-pc-windows-gnu ] && [ "$host_rust" != "$target" ]; then
+        local prefix=x86_64-w64-mingw32
+        command -v $prefix-gcc-posix >/dev/null ||
+            fail "$prefix-gcc-posix is missing: run dist/toolchain $target"
+        export "CARGO_TARGET_${upper}_LINKER=$prefix-gcc-posix"
+        export "CC_$variable=$prefix-gcc-posix" "AR_$variable=$prefix-ar"
+        export "OBJCOPY_$variable=$prefix-objcopy"
+        export "CARGO_TARGET_${upper}_RUNNER=$PWD/tests/windows/wine"
+    fi
+    [ "$emulated" = - ] || export "CARGO_TARGET_${upper}_RUNNER=$runner"
+}
