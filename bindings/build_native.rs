@@ -1,5 +1,5 @@
 //! Builds the native library for C, Python and Node, and is the only place that has its link flags,
-//! its SONAME, its file names and its platform tags. Needs cargo and rustc, which need a C compiler:
+//! its SONAME, its file names and its package tags. Needs cargo and rustc, which need a C compiler:
 //!
 //! ```text
 //! rustc --edition 2024 -o build_native bindings/build_native.rs
@@ -20,7 +20,7 @@
 //!     --program NAME       also build this program, such as sastaotp-sandbox; may be repeated
 //! ```
 //!
-//! Prints one `key=value` per line:
+//! Prints one `key=value` per line. With `--print`, it prints no paths:
 //!
 //! | key | value |
 //! |---|---|
@@ -31,7 +31,7 @@
 //! | `static_link_options` | linker options of a program or plugin that contains it |
 //! | `native_libraries` | libraries that it needs, as linker options |
 //! | `import_file` | name of the import library; Windows only |
-//! | `shared`, `import`, `static`, `debug`, `program.NAME` | paths of the built files; not with `--print` |
+//! | `shared`, `import`, `static`, `debug`, `program.NAME` | paths of the built files |
 //!
 //! With `--describe`:
 //!
@@ -42,7 +42,8 @@
 //! | `cpu` | `x86_64` or `aarch64` |
 //! | `libc`, `glibc` | `gnu` or `musl`, and the value of `--glibc`; empty if there is none |
 //! | `wheel_tags` | the platform tags of Python's packages |
-//! | `npm_name`, `npm_os`, `npm_cpu`, `npm_libc` | the end of the npm package's name, and its fields |
+//! | `npm_name` | the end of the name of the npm package for the target |
+//! | `npm_os`, `npm_cpu`, `npm_libc` | the fields of that package |
 //! | `rust_flags` | the flags of rustc that the target itself needs |
 //!
 //! For Linux, cargo builds only the static library, and this program links it again: rustc would

@@ -24,13 +24,13 @@ aarch64-apple-darwin       aarch64-macos-none      -
 built_here='x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl
 aarch64-unknown-linux-musl x86_64-pc-windows-gnu'
 
-fail() { echo "${0##*/dist/}: $*" | sed 's|^|dist/|' >&2; exit 1; }
+fail() { echo "dist/${0##*/}: $*" >&2; exit 1; }
 
 # Reads the row of a target.
 choose() {
     target=$1
-    read -r _ zig emulated packages < <(grep "^$target " <<<"$targets") || fail "there is no target \
-'$target': choose one of" $(awk '{ print $1 }' <<<"$targets")
+    read -r _ zig emulated packages < <(grep "^$target " <<<"$targets") ||
+        fail "there is no target '$target': choose one of" $(awk '{ print $1 }' <<<"$targets")
     if [ "$emulated" = "$(uname -m)" ]; then
         emulated=- packages=$([[ $target != *-musl ]] || echo musl)
     fi
