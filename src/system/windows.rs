@@ -243,7 +243,7 @@ impl Pair {
         listener.set_nonblocking(true)?;
         let writer = socket()?;
         writer.connect_timeout(&listener.local_addr()?, PAIR_TIMEOUT)?;
-        // Another program may have connected first. If one has taken over the port, nothing arrives.
+        // Another program may have connected first. If one took over the port, nothing arrives.
         for _ in 0..=MAX_STRANGERS {
             poll(&mut [PollFd::new(&listener, PollFlags::IN)], PAIR_TIMEOUT)?;
             let (reader, peer) = listener.accept()?;

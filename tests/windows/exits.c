@@ -31,7 +31,8 @@ int main(void)
         if (sastaotp_queue_take(queue, &bought, 1, SOON_MS, &taken, &error) != SASTAOTP_OK)
             return fail(error);
         if (taken != 1) return 3;
-        if (sastaotp_completion_error(bought) != NULL) return fail(sastaotp_completion_error(bought));
+        const sastaotp_error *refusal = sastaotp_completion_error(bought);
+        if (refusal != NULL) return fail(refusal);
         const char *id = sastaotp_activation_id(sastaotp_completion_activation(bought));
         if (sastaotp_queue_submit_wait_for_code(queue, id, SOON_MS, NULL, NULL, NULL, &error) !=
             SASTAOTP_OK)
