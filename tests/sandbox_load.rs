@@ -39,6 +39,10 @@ impl Program {
 
     /// The resident memory in KiB, if the system reports it.
     fn resident_kib(&self) -> Option<u64> {
+        // Under Wine the ids of the processes are others.
+        if !cfg!(target_os = "linux") {
+            return None;
+        }
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         status
             .lines()

@@ -9,12 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sastaotp::{Amount, CancelToken, Charge, Client, ErrorKind, NumberRequest};
-#[cfg(windows)]
-use signal_hook::consts::SIGINT as SIGNAL;
-#[cfg(unix)]
-use signal_hook::consts::SIGUSR1 as SIGNAL;
-use signal_hook::low_level::{raise, register, unregister};
-
 /// Longer than any call may take after its token is triggered.
 const HANG: Duration = Duration::from_secs(60);
 
@@ -25,13 +19,63 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Runs `body` while the signal triggers the token.
+#[cfg(unix)]
 fn with_handler<T>(token: &CancelToken, body: impl FnOnce() -> T) -> T {
     let trigger = token.clone();
     // SAFETY: triggering a token is async-signal-safe.
-    let handler = unsafe { register(SIGNAL, move || trigger.cancel()) }.unwrap();
+    let handler = unsafe {
+        signal_hook::low_level::register(signal_hook::consts::SIGUSR1, move || trigger.cancel())
+    };
     let result = body();
-    unregister(handler);
+    signal_hook::low_level::unregister(handler.unwrap());
     result
+}
+
+#[cfg(unix)]
+fn raise() {
+    signal_hook::low_level::raise(signal_hook::consts::SIGUSR1).unwrap();
+}
+
+#[cfg(windows)]
+use runtime_library::{raise, with_handler};
+
+/// The signals of C's runtime library. Its function `raise` calls the handler in the same thread.
+#[cfg(windows)]
+mod runtime_library {
+    use std::ffi::c_int;
+    use std::ptr;
+    use std::sync::atomic::{AtomicPtr, Ordering};
+
+    use sastaotp::CancelToken;
+
+    type Handler = extern "C" fn(c_int);
+
+    const SIGINT: c_int = 2;
+    static TOKEN: AtomicPtr<CancelToken> = AtomicPtr::new(ptr::null_mut());
+
+    unsafe extern "C" {
+        fn signal(signal: c_int, handler: Handler) -> *mut u8;
+        #[link_name = "raise"]
+        fn raise_signal(signal: c_int) -> c_int;
+    }
+
+    extern "C" fn cancel(_: c_int) {
+        // SAFETY: `with_handler` set it, and `raise` is called in its body alone.
+        unsafe { &*TOKEN.load(Ordering::SeqCst) }.cancel();
+    }
+
+    pub(super) fn with_handler<T>(token: &CancelToken, body: impl FnOnce() -> T) -> T {
+        TOKEN.store(ptr::from_ref(token).cast_mut(), Ordering::SeqCst);
+        body()
+    }
+
+    pub(super) fn raise() {
+        // SAFETY: triggering a token is allowed in a handler. `raise` removes the handler first.
+        unsafe {
+            signal(SIGINT, cancel);
+            assert_eq!(raise_signal(SIGINT), 0);
+        }
+    }
 }
 
 /// Returns the URL of a service that has no orders and replies to nothing else, and the actions
@@ -80,7 +124,7 @@ fn a_signal_ends_every_blocked_call() {
                 assert!(start.elapsed() < HANG, "the calls send their requests");
                 thread::sleep(Duration::from_millis(5));
             }
-            raise(SIGNAL).unwrap();
+            raise();
             assert!(wait.join().unwrap(), "it was triggered");
             for error in [read, code].map(|call| call.join().unwrap()) {
                 assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
@@ -104,7 +148,7 @@ fn a_signal_races_with_the_first_wait() {
                 for _ in 0..round % 100 {
                     std::hint::spin_loop();
                 }
-                raise(SIGNAL).unwrap();
+                raise();
                 assert!(waiter.join().unwrap());
             });
         });

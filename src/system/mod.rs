@@ -7,7 +7,7 @@
 //! - the descriptor of a queue: [`ReadyFd`]
 //! - the files of a journal: [`JournalFile`], [`create_folder`], [`sync_folder`], [`remove_file`],
 //!   [`is_network_folder`], [`boot_id`]
-//! - the signals that end a program: `INTERRUPTS`, with the feature `doctor`
+//! - the interrupts that end a program: `interrupt_flag`, with the feature `doctor`
 
 #[cfg(not(any(unix, windows)))]
 compile_error!("sastaotp supports Unix and Windows");
@@ -28,7 +28,7 @@ mod native;
 mod tests;
 
 #[cfg(feature = "doctor")]
-pub use native::INTERRUPTS;
+pub use native::interrupt_flag;
 pub(crate) use native::{
     Event, JournalFile, ReadyFd, boot_id, connect, create_folder, is_local_failure,
     is_network_folder, remove_file, sync_folder, wait_for_connects, wait_for_event,

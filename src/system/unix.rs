@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::process;
+#[cfg(feature = "doctor")]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,12 +19,20 @@ use rustix::net::{AddressFamily, sockopt};
 use super::kernel::{allocate, is_network, open_socket, ready_ends, try_process_lock};
 use super::{AsFd, BorrowedFd, Connect, Interest, OwnedFd, Settled, Waited};
 
-/// The signals that end a program: Ctrl-C, `kill`, and the end of the terminal.
+/// Returns a flag that Ctrl-C, `kill` and the end of the terminal set. The second one ends the
+/// process with this code.
 #[cfg(feature = "doctor")]
-pub const INTERRUPTS: [std::ffi::c_int; 3] = {
+pub fn interrupt_flag(exit_code: u8) -> io::Result<Arc<AtomicBool>> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    [SIGINT, SIGTERM, SIGHUP]
-};
+    use signal_hook::flag::{register, register_conditional_shutdown};
+
+    let is_set = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        register_conditional_shutdown(signal, exit_code.into(), Arc::clone(&is_set))?;
+        register(signal, Arc::clone(&is_set))?;
+    }
+    Ok(is_set)
+}
 
 /// A flag that one thread sets and others wait for. It stays set.
 ///

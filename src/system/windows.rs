@@ -1,15 +1,18 @@
-//! Windows: `WSAPoll`, the sharing modes of files, and the locks of `LockFileEx`.
+//! Windows: `WSAPoll`, and the sharing modes of files.
 //!
 //! A call that waits wakes every 50 ms, because `WSAPoll` can wait for nothing but sockets, and on
 //! older systems does not report a refused connect.
 
-use std::fs::{self, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::windows::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf, Prefix};
+#[cfg(feature = "doctor")]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -22,9 +25,12 @@ use super::{AsFd, BorrowedFd, Connect, Interest, OwnedFd, Settled, Waited};
 const SLICE: Duration = Duration::from_millis(50);
 /// How long the connection of a [`ReadyFd`] may take. It stays on this machine.
 const PAIR_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many connections of other programs are turned away before the connection of a [`ReadyFd`]
-/// fails.
-const MAX_STRANGERS: usize = 16;
+/// How many connections of other programs may wait before that of a [`ReadyFd`].
+const MAX_STRANGERS: i32 = 16;
+/// How often a file that another program keeps for itself is opened, and the pause in between. A
+/// virus scanner has finished by then.
+const OPENS: u32 = 20;
+const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 /// Other handles may read the file.
 const FILE_SHARE_READ: u32 = 1;
@@ -37,15 +43,19 @@ const ERROR_ACCESS_DENIED: i32 = 5;
 /// Another handle of the file does not share it.
 const ERROR_SHARING_VIOLATION: i32 = 32;
 
-/// The file is locked or, on Wine, not locked.
-const ERROR_LOCK_VIOLATION: i32 = 33;
-
-/// The signals that end a program: Ctrl-C, `raise`, and Ctrl-Break or the end of the console.
+/// Returns a flag that Ctrl-C and Ctrl-Break set. The second one ends the process with this code.
 #[cfg(feature = "doctor")]
-pub const INTERRUPTS: [std::ffi::c_int; 3] = {
-    use signal_hook::consts::{SIGBREAK, SIGINT, SIGTERM};
-    [SIGINT, SIGTERM, SIGBREAK]
-};
+pub fn interrupt_flag(exit_code: u8) -> io::Result<Arc<AtomicBool>> {
+    let is_set = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&is_set);
+    let handler = move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(exit_code.into());
+        }
+    };
+    ctrlc::set_handler(handler).map_err(io::Error::other)?;
+    Ok(is_set)
+}
 
 /// A flag that one thread sets and others wait for. It stays set.
 #[derive(Debug, Default)]
@@ -88,9 +98,9 @@ impl Event {
     pub(crate) fn copy_in_child(&self) {}
 }
 
-/// Returns whether a socket is ready; false after the timeout or a slice.
+/// Returns whether a socket is ready; false after the timeout.
 fn poll(fds: &mut [PollFd<'_>], timeout: Duration) -> io::Result<bool> {
-    let timeout = Timespec::try_from(timeout.min(SLICE)).ok();
+    let timeout = Timespec::try_from(timeout).ok();
     match rustix::event::poll(fds, timeout.as_ref()) {
         Ok(ready) => Ok(ready > 0),
         Err(Errno::INTR) => Ok(false),
@@ -116,7 +126,7 @@ pub(crate) fn wait_for_socket(
         Interest::Read => PollFlags::IN,
         Interest::Write => PollFlags::OUT,
     };
-    let is_ready = poll(&mut [PollFd::from_borrowed_fd(socket, flags)], timeout)?;
+    let is_ready = poll(&mut [PollFd::from_borrowed_fd(socket, flags)], timeout.min(SLICE))?;
     Ok(if is_ready { Waited::Ready } else { Waited::TimedOut })
 }
 
@@ -143,7 +153,7 @@ pub(crate) fn wait_for_connects(
         return Ok((Waited::Cancelled, sockets.iter().map(|_| None).collect()));
     }
     let mut fds: Vec<_> = sockets.iter().map(|fd| PollFd::new(fd, PollFlags::OUT)).collect();
-    poll(&mut fds, timeout)?;
+    poll(&mut fds, timeout.min(SLICE))?;
     let outcome =
         |(socket, fd): (&OwnedFd, &PollFd<'_>)| match rustix::net::sockopt::socket_error(socket) {
             Ok(Ok(())) => (!fd.revents().is_empty()).then_some(Ok(())),
@@ -229,12 +239,13 @@ impl Pair {
         let socket = || Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP));
         let listener = socket()?;
         listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-        listener.listen(1)?;
+        listener.listen(MAX_STRANGERS)?;
+        listener.set_nonblocking(true)?;
         let writer = socket()?;
         writer.connect_timeout(&listener.local_addr()?, PAIR_TIMEOUT)?;
-        // Another program may have connected first. The connection to `writer` is already made, so
-        // no call of `accept` before it blocks.
-        for _ in 0..MAX_STRANGERS {
+        // Another program may have connected first. If one took over the port, nothing arrives.
+        for _ in 0..=MAX_STRANGERS {
+            poll(&mut [PollFd::new(&listener, PollFlags::IN)], PAIR_TIMEOUT)?;
             let (reader, peer) = listener.accept()?;
             let is_ours = peer.as_socket() == writer.local_addr()?.as_socket()
                 && reader.local_addr()?.as_socket() == writer.peer_addr()?.as_socket();
@@ -263,25 +274,28 @@ impl Pair {
 
 /// A file of a journal, or the file that locks its folder.
 ///
-/// The owner of a journal's file is the process whose handle can write to it: no other process can
-/// open such a handle at the same time. A lock of `LockFileEx` would not do, because other
-/// processes could not read the file.
+/// The owner of a journal's file, or of the lock, is the process whose handle can write to it: no
+/// other handle can be opened such at the same time. The system closes the handles of a process
+/// that ends, however it ends. A lock of `LockFileEx` would not do, because other processes could
+/// not read the file. A virus scanner or a backup that does not share its handle looks like an
+/// owner.
 #[derive(Debug)]
 pub(crate) struct JournalFile {
     path: PathBuf,
     file: fs::File,
     is_created: bool,
-    /// The handle by which this process owns the file of a dead process.
-    adopted: OnceLock<fs::File>,
+    /// The handle by which this process owns a file that it did not create.
+    own: Mutex<Option<fs::File>>,
 }
 
 impl JournalFile {
     fn new(path: &Path, file: fs::File, is_created: bool) -> Self {
-        Self { path: path.to_owned(), file, is_created, adopted: OnceLock::new() }
+        Self { path: path.to_owned(), file, is_created, own: Mutex::default() }
     }
 
     /// Creates a file that does not exist yet. It cannot be removed while it is open. A program
-    /// that this process executes does not inherit it.
+    /// that this process executes does not inherit it. Other users have the access that the folder
+    /// gives them.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).share_mode(FILE_SHARE_READ);
@@ -290,16 +304,25 @@ impl JournalFile {
 
     /// Opens a file of a journal.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(path, fs::File::open(path)?, false))
+        let mut options = OpenOptions::new();
+        Ok(Self::new(path, open_patiently(options.read(true), path)?, false))
     }
 
     /// Opens the file that locks a folder. Creates it if it does not exist. It cannot be removed
     /// while it is open.
     pub(crate) fn open_lock(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        options.share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
-        Ok(Self::new(path, options.open(path)?, false))
+        options.read(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
+        let opened = match open_patiently(&options, path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                match OpenOptions::new().write(true).create_new(true).open(path) {
+                    Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                    _ => open_patiently(&options, path),
+                }
+            }
+            opened => opened,
+        };
+        Ok(Self::new(path, opened?, false))
     }
 
     /// Only the owner appends, one thread at a time, so the end does not move meanwhile.
@@ -339,35 +362,36 @@ impl JournalFile {
 
     /// Becomes the owner of the file, unless another process is.
     pub(crate) fn try_own(&self, _: u32) -> io::Result<bool> {
-        if self.is_created || self.adopted.get().is_some() {
-            return Ok(true);
-        }
-        let mut options = OpenOptions::new();
-        // The file will be removed while this handle is open.
-        options.read(true).write(true).share_mode(FILE_SHARE_READ | FILE_SHARE_DELETE);
-        match options.open(&self.path) {
-            Ok(file) => Ok(self.adopted.set(file).is_ok()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => match error.raw_os_error() {
-                Some(ERROR_SHARING_VIOLATION | ERROR_ACCESS_DENIED) => Ok(false),
-                _ => Err(error),
-            },
-        }
+        // A file of a journal will be removed while this handle is open.
+        Ok(self.is_created || self.take(FILE_SHARE_READ | FILE_SHARE_DELETE)?)
     }
 
     pub(crate) fn try_lock(&self) -> io::Result<bool> {
-        match self.file.try_lock() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        self.take(FILE_SHARE_READ)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
     pub(crate) fn unlock(&self) -> io::Result<()> {
-        // The standard library unlocks twice. On Wine the second call fails with this error, after
-        // the first one has released the lock.
-        let is_of_wine = |error: &io::Error| error.raw_os_error() == Some(ERROR_LOCK_VIOLATION);
-        self.file.unlock().or_else(|error| if is_of_wine(&error) { Ok(()) } else { Err(error) })
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+
+    /// Opens the handle that can write, unless it is open. Returns false if another handle can.
+    fn take(&self, share_mode: u32) -> io::Result<bool> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.is_some() {
+            return Ok(true);
+        }
+        let mut options = OpenOptions::new();
+        match options.read(true).write(true).share_mode(share_mode).open(&self.path) {
+            Ok(file) => *own = Some(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => match error.raw_os_error() {
+                Some(ERROR_SHARING_VIOLATION | ERROR_ACCESS_DENIED) => return Ok(false),
+                _ => return Err(error),
+            },
+        }
+        Ok(true)
     }
 
     /// Returns true: the file cannot be removed while it is open.
@@ -375,6 +399,18 @@ impl JournalFile {
     pub(crate) fn has_name(&self) -> io::Result<bool> {
         Ok(true)
     }
+}
+
+/// Opens a file, again if another program keeps it for itself.
+fn open_patiently(options: &OpenOptions, path: &Path) -> io::Result<fs::File> {
+    for _ in 1..OPENS {
+        match options.open(path) {
+            Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => {}
+            opened => return opened,
+        }
+        thread::sleep(OPEN_PAUSE);
+    }
+    options.open(path)
 }
 
 /// Creates a folder and its parents. Other users get the access that the parent gives them.
@@ -409,7 +445,8 @@ pub(crate) fn is_network_folder(folder: &Path) -> io::Result<bool> {
     ))
 }
 
-/// Returns `None`: the standard library has no safe call for it.
+/// Returns `None`: the standard library has no safe call for it. Without it, an intent that a dead
+/// process did not sync counts as sent.
 pub(crate) fn boot_id() -> Option<String> {
     None
 }

@@ -65,7 +65,7 @@ private:
 /// Resumes coroutines until every operation of the queue has finished.
 void finish(coroutine_queue &queue) {
     while (queue.open_count() > 0) {
-        pollfd ready{static_cast<int>(queue.fd()), POLLIN, 0};
+        pollfd ready{static_cast<decltype(pollfd::fd)>(queue.fd()), POLLIN, 0};
         CHECK(poll(&ready, 1, 60000) == 1);
         CHECK(queue.resume_completions() > 0);
     }
@@ -73,7 +73,7 @@ void finish(coroutine_queue &queue) {
 
 /// Waits until a completion can be taken.
 void await_completion(const coroutine_queue &queue) {
-    pollfd ready{static_cast<int>(queue.fd()), POLLIN, 0};
+    pollfd ready{static_cast<decltype(pollfd::fd)>(queue.fd()), POLLIN, 0};
     CHECK(poll(&ready, 1, 60000) == 1);
 }
 

@@ -476,20 +476,48 @@ fn an_allowed_purchase_is_shown_and_cancelled() {
 }
 
 #[cfg(unix)]
+fn interrupt(process: u32) {
+    Command::new("kill").args(["-INT", &process.to_string()]).status().unwrap();
+}
+
+/// Presses Ctrl-Break in the console of this process, which the other one shares.
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "the standard library has no such call")]
+fn interrupt(process: u32) {
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn GenerateConsoleCtrlEvent(event: u32, process_group: u32) -> i32;
+    }
+    const CTRL_BREAK_EVENT: u32 = 1;
+    // SAFETY: it takes numbers only.
+    let sent = unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, process) };
+    assert_ne!(sent, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Makes the process the first of its own group, which gets Ctrl-Break alone.
+#[cfg(windows)]
+fn new_group(command: &mut Command) -> &mut Command {
+    use std::os::windows::process::CommandExt as _;
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP)
+}
+
+#[cfg(unix)]
+fn new_group(command: &mut Command) -> &mut Command {
+    command
+}
+
 #[test]
 fn an_interrupted_wait_names_the_open_order() {
     let fixture = Fixture::new();
-    let mut doctor = fixture
-        .command(&[&BUY[..], &["zz_early_cancel"]].concat())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = fixture.command(&[&BUY[..], &["zz_early_cancel"]].concat());
+    let mut doctor = new_group(&mut command).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(doctor.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(
         lines.any(|line| line.contains("not yet: ")),
         "it waits until a cancellation is allowed"
     );
-    Command::new("kill").args(["-INT", &doctor.id().to_string()]).status().unwrap();
+    interrupt(doctor.id());
     let rest: Vec<String> = lines.collect();
     assert_eq!(doctor.wait().unwrap().code(), Some(4), "{rest:?}");
     let open = rest

@@ -1,5 +1,5 @@
 // Buys several numbers at once with C++20 coroutines, waits for their codes and settles them, in
-// one thread with poll().
+// one thread with poll, or WSAPoll on Windows.
 //
 //     SASTAOTP_API_KEY=... ./coroutines [COUNT [SERVICE]]
 //
@@ -8,7 +8,14 @@
 
 #include <sastaotp.hpp>
 
+#ifdef _WIN32
+#include <winsock2.h>  // link with ws2_32
+#define poll WSAPoll
+using descriptor = SOCKET;
+#else
 #include <poll.h>
+using descriptor = int;
+#endif
 
 #include <cerrno>
 #include <chrono>
@@ -95,7 +102,7 @@ int run(int count, const std::string &service) {
     for (int i = 0; i < count; ++i) tasks.push_back(buy(queue, request, total));
 
     while (queue.open_count() > 0) {
-        pollfd ready{static_cast<int>(queue.fd()), POLLIN, 0};
+        pollfd ready{static_cast<descriptor>(queue.fd()), POLLIN, 0};
         if (poll(&ready, 1, -1) < 0 && errno != EINTR)
             throw std::system_error(errno, std::generic_category(), "waiting for the queue");
         queue.resume_completions();

@@ -11,8 +11,14 @@
 #include <sastaotp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
+#ifdef _WIN32
+#include <winsock2.h> /* link with ws2_32 */
+#define poll WSAPoll
+typedef SOCKET descriptor;
+#else
+#include <poll.h>
+typedef int descriptor;
+#endif
 
 enum { BATCH = 64, MAX_NUMBERS = 10000, MAX_WAIT_MS = 300000, TICK_MS = 1000, END_MS = 10000 };
 enum step { BUY, WAIT, SETTLE, STEPS };
@@ -64,15 +70,11 @@ int main(int argc, char **argv)
     sastaotp_queue *queue = NULL;
     sastaotp_unclaimed_list *unsettled = NULL;
     sastaotp_error *error = NULL;
-    int loop = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN};
+    struct pollfd loop[1] = {{.events = POLLIN}}; /* a program adds its other descriptors */
 
     if (sastaotp_client_from_env(&client, &error) != SASTAOTP_OK) goto end;
     if (sastaotp_queue_new(client, 0, &queue, &error) != SASTAOTP_OK) goto end;
-    if (epoll_ctl(loop, EPOLL_CTL_ADD, (int)sastaotp_queue_fd(queue), &event) != 0) {
-        perror("watching the queue");
-        goto end;
-    }
+    loop[0].fd = (descriptor)sastaotp_queue_fd(queue);
     for (; open_numbers < count; open_numbers++) {
         struct number *number = &numbers[open_numbers];
         if (sastaotp_queue_submit_get_number(queue, &request, number, NULL, &error) != SASTAOTP_OK)
@@ -81,8 +83,7 @@ int main(int argc, char **argv)
     while (open_numbers > 0) {
         sastaotp_completion *completions[BATCH];
         size_t taken = 0;
-        /* The queue is one descriptor of the loop; a program adds its others. */
-        if (epoll_wait(loop, &event, 1, TICK_MS) == 0) print_progress(stderr);
+        if (poll(loop, 1, TICK_MS) == 0) print_progress(stderr);
         if (sastaotp_queue_take(queue, completions, BATCH, 0, &taken, &error) != SASTAOTP_OK)
             goto end;
         for (size_t i = 0; i < taken; i++) finish(queue, completions[i]);
@@ -92,7 +93,6 @@ int main(int argc, char **argv)
 end:
     if (error != NULL) fprintf(stderr, "%s\n", sastaotp_error_message(error));
     sastaotp_error_free(error);
-    close(loop); /* before the queue, whose descriptor it watches */
     if (queue != NULL && sastaotp_queue_close(queue, END_MS, &unsettled, NULL) != SASTAOTP_OK)
         fprintf(stderr, "closing the queue failed\n");
     for (size_t i = 0; i < sastaotp_unclaimed_list_count(unsettled); i++)

@@ -9,7 +9,11 @@
 
 #include <sastaotp.hpp>
 
+#ifdef _WIN32
+#include <io.h>
+#else
 #include <unistd.h>
+#endif
 
 #include <exception>
 #include <iostream>
@@ -23,7 +27,11 @@ namespace {
 sastaotp::sms wait_with_progress(const sastaotp::activation_view &number) {
     using namespace std::chrono_literals;
     constexpr int max_seconds = 300;
+    #ifdef _WIN32
+    const bool terminal = _isatty(1) != 0;
+#else
     const bool terminal = isatty(STDOUT_FILENO) == 1;
+#endif
     std::optional<sastaotp::sms> sms;
     for (int second = 0; second < max_seconds && !sms; ++second) {
         if (terminal || second % 10 == 0) {

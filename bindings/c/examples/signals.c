@@ -25,11 +25,16 @@ static void on_signal(int signal_number)
 
 static void handle_signals(void (*handler)(int))
 {
+#ifdef _WIN32 /* the handler runs in a thread of its own */
+    signal(SIGINT, handler);
+    signal(SIGBREAK, handler);
+#else
     struct sigaction action = {0};
     action.sa_handler = handler;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+#endif
 }
 
 static const char *state_of(const sastaotp_settlement *settlement)

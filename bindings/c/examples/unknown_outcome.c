@@ -15,7 +15,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef _WIN32
+#include <io.h>
+#define fsync _commit
+#define fileno _fileno
+#else
 #include <unistd.h>
+#endif
 
 static const char INTENT_FILE[] = "unknown_outcome.intent.json";
 

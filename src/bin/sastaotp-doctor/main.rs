@@ -21,13 +21,12 @@ mod trial_purchase; // Buys a number and cancels it.
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sastaotp::CancelToken;
-use sastaotp::system::INTERRUPTS;
+use sastaotp::system::interrupt_flag;
 use serde_json::json;
 
 use ask_questions::{findings, survey};
@@ -75,15 +74,7 @@ fn print(text: &str) -> io::Result<()> {
 
 /// Returns a token that an interrupt triggers. A second interrupt ends the program at once.
 fn interruptible() -> io::Result<CancelToken> {
-    let (cancel, interrupted) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
-    for signal in INTERRUPTS {
-        signal_hook::flag::register_conditional_shutdown(
-            signal,
-            INTERRUPTED.into(),
-            Arc::clone(&interrupted),
-        )?;
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
-    }
+    let (cancel, interrupted) = (CancelToken::new(), interrupt_flag(INTERRUPTED)?);
     let token = cancel.clone();
     thread::spawn(move || {
         while !interrupted.load(Ordering::Relaxed) {

@@ -1,0 +1,2 @@
+/* The sockets of POSIX on Windows. */
+#include "../poll.h"
