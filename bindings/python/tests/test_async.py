@@ -11,7 +11,7 @@ from stub_service import StubService
 
 from sastaotp import AsyncClient, StatusKind
 from sastaotp._completion_reader import SUBMIT_BATCH, CompletionReader
-from sastaotp._native_queue import TAKE_BATCH, Completion, Session
+from sastaotp._native_queue import TAKE_BATCH, Completion
 from sastaotp.testing import Sandbox
 
 WAITS = 1000
@@ -54,14 +54,18 @@ def count_submissions_per_batch(monkeypatch: pytest.MonkeyPatch) -> List[int]:
 def count_completions_per_batch(monkeypatch: pytest.MonkeyPatch) -> List[int]:
     """Record how many completions each callback delivers."""
     counts: List[int] = []
-    take = Session.take
+    read_completions, deliver = CompletionReader._read_completions, CompletionReader._deliver
 
-    def record(session: Session) -> Dict[int, Completion]:
-        arrived = take(session)
-        counts.append(len(arrived))
-        return arrived
+    def record(reader: CompletionReader) -> None:
+        counts.append(0)
+        read_completions(reader)
 
-    monkeypatch.setattr(Session, "take", record)
+    def count(reader: CompletionReader, ticket: int, completion: Completion) -> None:
+        counts[-1] += 1
+        deliver(reader, ticket, completion)
+
+    monkeypatch.setattr(CompletionReader, "_read_completions", record)
+    monkeypatch.setattr(CompletionReader, "_deliver", count)
     return counts
 
 
