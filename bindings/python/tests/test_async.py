@@ -17,6 +17,7 @@ from sastaotp.testing import Sandbox
 WAITS = 1000
 
 
+@pytest.mark.usefixtures("delivery")
 async def test_thousand_waits_share_one_loop(
     sastaotp_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +70,7 @@ def count_completions_per_batch(monkeypatch: pytest.MonkeyPatch) -> List[int]:
     return counts
 
 
+@pytest.mark.usefixtures("delivery")
 async def test_wait_for_leaves_the_activation_unchanged(async_client: AsyncClient) -> None:
     number = await async_client.get_number("zz_never", country="22", max_price=80)
     loop = asyncio.get_running_loop()
@@ -83,6 +85,7 @@ async def test_wait_for_leaves_the_activation_unchanged(async_client: AsyncClien
     assert (await number.cancel()).state == "cancelled"
 
 
+@pytest.mark.usefixtures("delivery")
 def test_client_moves_from_loop_to_loop(sastaotp_sandbox: Sandbox) -> None:
     client = sastaotp_sandbox.async_client()
 
@@ -97,6 +100,7 @@ def test_client_moves_from_loop_to_loop(sastaotp_sandbox: Sandbox) -> None:
     asyncio.run(client.close())
 
 
+@pytest.mark.usefixtures("delivery")
 async def test_second_loop_at_once_is_refused(async_client: AsyncClient) -> None:
     number = await async_client.get_number("zz_never", country="22", max_price=80)
     waiting = asyncio.create_task(number.wait_for_code(timeout=60))
@@ -113,25 +117,7 @@ async def test_second_loop_at_once_is_refused(async_client: AsyncClient) -> None
     waiting.cancel()
 
 
-def test_loop_without_add_reader_is_polled(sastaotp_sandbox: Sandbox) -> None:
-    class LoopWithoutReaders(asyncio.SelectorEventLoop):
-        def add_reader(self, *_: object) -> None:
-            raise NotImplementedError
-
-    async def buy_ten() -> int:
-        async with sastaotp_sandbox.async_client() as client:
-            numbers = await asyncio.gather(
-                *(client.get_number("tg", country="22", max_price=200) for _ in range(10))
-            )
-            return len({number.id for number in numbers})
-
-    loop = LoopWithoutReaders()
-    try:
-        assert loop.run_until_complete(buy_ten()) == 10
-    finally:
-        loop.close()
-
-
+@pytest.mark.usefixtures("delivery")
 async def test_orders_iterates_over_every_page(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
     sastaotp_sandbox.control("seed", {"wallet": "100000.00"}, api_key=key)

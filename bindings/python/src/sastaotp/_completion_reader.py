@@ -167,7 +167,8 @@ class CompletionReader:
         thread.is_stopped = True
         # The completion of this local operation wakes the thread. No call waits for it.
         self.session.submit(_operations.budget_left(), c_uint64())
-        while thread.is_alive:
+        # The thread cannot set an event of asyncio: the loop may be closed before.
+        while thread.is_alive:  # noqa: ASYNC110
             await asyncio.sleep(STORE_CHECK)
 
     def _schedule_submit(self) -> None:
@@ -274,8 +275,8 @@ class CompletionReader:
 
     def _arrived(self) -> list[int]:
         """Return the tickets of this reader that have arrived and are not delivered."""
-        tickets = [*self.session.arrived]
-        return [ticket for ticket in tickets if ticket in self._submitted or ticket in self._local]
+        arrived = {*self.session.arrived}
+        return [*(self._submitted.keys() & arrived), *(self._local.keys() & arrived)]
 
     def _read_completions(self) -> None:
         again = self.loop.call_soon(self._read_completions)

@@ -304,9 +304,10 @@ class Session:
             completion = self.arrived.get(ticket)
             if completion is not None:
                 operation = self._unwanted.pop(ticket, None)
-                id = operation and self.abandoned_number(operation, completion)
-                if id is not None:
-                    self._dropped.append(id)
+                if operation is not None:
+                    id = self.abandoned_number(operation, completion)
+                    if id is not None:
+                        self._dropped.append(id)
                 self.arrived.pop(ticket, None)
 
     def cancel(self, ticket: int) -> None:
@@ -363,9 +364,7 @@ class Session:
     ) -> Optional[Completion]:
         """Take the completion of a ticket. None at a timeout, or if it was delivered before."""
         handle = _c_api.CompletionPointer()
-        status = self._lib.sastaotp_queue_join(
-            self._queue, ticket, timeout_ms, byref(handle), None
-        )
+        status = self._lib.sastaotp_queue_join(self._queue, ticket, timeout_ms, byref(handle), None)
         try:
             if handle:
                 return self._read(handle)
