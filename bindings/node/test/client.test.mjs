@@ -431,6 +431,24 @@ test('a saved intent keeps its watermark as text', () => {
   }
 })
 
+/** Defines `descriptors`, which counts the open file descriptors of the process, or its handles. */
+const COUNT_DESCRIPTORS =
+  process.platform === 'win32'
+    ? `
+      import koffi from 'koffi'
+      const kernel32 = koffi.load('kernel32.dll')
+      const currentProcess = kernel32.func('intptr_t GetCurrentProcess()')
+      const handleCount = kernel32.func(
+        'bool GetProcessHandleCount(intptr_t process, _Out_ uint32_t *count)')
+      const descriptors = () => {
+        const count = [0]
+        if (!handleCount(currentProcess(), count)) throw new Error('GetProcessHandleCount failed')
+        return count[0]
+      }`
+    : `
+      import { readdirSync } from 'node:fs'
+      const descriptors = () => readdirSync('/dev/fd').length`
+
 describe('the process', () => {
   test('an idle client lets the process exit', async () => {
     const code = `
@@ -480,10 +498,9 @@ describe('the process', () => {
 
   test('a garbage-collected client is freed', async () => {
     const code = `
-      import { readdirSync } from 'node:fs'
       import { setTimeout } from 'node:timers/promises'
       import { Client } from 'sastaotp'
-      const descriptors = () => readdirSync('/proc/self/fd').length
+      ${COUNT_DESCRIPTORS}
       const before = descriptors()
       for (let i = 0; i < 50; i++) await new Client().budgetLeft()
       const during = descriptors()
