@@ -178,3 +178,17 @@ fn folder_lock_excludes_others_until_released() {
     drop(one);
     fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn removing_a_file_removes_leftovers() {
+    let folder = folder("removed");
+    let path = folder.join("boot-1-2.journal");
+    fs::write(&path, "1").unwrap();
+    let left = folder.join("boot-1-1.removed");
+    if cfg!(windows) {
+        fs::write(left, "of a process that was killed").unwrap();
+    }
+    remove_file(&path).unwrap();
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    fs::remove_dir_all(&folder).unwrap();
+}
