@@ -1,4 +1,4 @@
-"""The library and the sandbox program: their names on each system, their paths, and their errors."""
+"""The library and the sandbox program: names on each system, paths, and errors."""
 
 from __future__ import annotations
 
