@@ -30,10 +30,11 @@ def accept_signals() -> None:
 
 def raise_signals() -> None:
     while True:
-        line = os.read(0, 16)
-        if not line:
+        lines = os.read(0, 16)
+        if not lines:
             return
-        signal.raise_signal(int(line))
+        for number in lines.split():
+            signal.raise_signal(int(number))
 
 
 #: What to buy.
