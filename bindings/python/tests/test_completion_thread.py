@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from typing import Any, Dict, List
 
 import pytest
 from conftest import HANG, refuse_reader, until, until_async
 from stub_service import StubService, empty_history, is_purchase, purchase_reply
 
-from sastaotp import AsyncClient, _completion_thread
+from sastaotp import AsyncClient, _completion_thread, _operations
 from sastaotp._completion_reader import CompletionReader
 from sastaotp._completion_thread import CompletionThread
 from sastaotp._native_queue import Batch, Session
@@ -110,6 +112,23 @@ def test_calls_share_one_thread(
 
     loop.run_until_complete(call_often())
     assert len(started) == 1
+
+
+def test_closed_client_is_freed_at_once(
+    sastaotp_sandbox: Sandbox, loop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_completion_thread, "TAKE_TIMEOUT_MS", FOREVER_MS)
+
+    async def close() -> weakref.ref[Session]:
+        async with sastaotp_sandbox.async_client() as client:
+            await client.get_balance()
+            return weakref.ref(reader_of(client).session)
+
+    gc.disable()
+    try:
+        assert loop.run_until_complete(close())() is None
+    finally:
+        gc.enable()
 
 
 def test_idle_thread_ends_and_another_follows(
@@ -267,7 +286,7 @@ def test_thread_does_not_keep_the_report_from_close(
         number = await client.get_number(**OPEN)
         session = reader_of(client).session
         for _ in range(20):
-            listed = session.run(_operations_finish(), lambda entries: entries)
+            listed = session.run(_operations.finish(0), lambda entries: entries)
             assert [entry.purchase.activation_id for entry in listed if entry.purchase] == [
                 number.id
             ]
@@ -276,9 +295,3 @@ def test_thread_does_not_keep_the_report_from_close(
 
     id = loop.run_until_complete(leave_open())
     assert id in capsys.readouterr().err
-
-
-def _operations_finish() -> Any:
-    from sastaotp import _operations
-
-    return _operations.finish(0)

@@ -569,6 +569,8 @@ from contextlib import suppress
 
 sys.path.insert(0, {str(PROGRAMS)!r})
 from end_prelude import *
+
+accept_signals()
 """
 
 

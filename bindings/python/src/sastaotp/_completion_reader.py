@@ -160,15 +160,16 @@ class CompletionReader:
             await asyncio.wait([*self._local.values()])
 
     async def stop(self) -> None:
-        """End the thread, which otherwise keeps the core's client for another second."""
-        thread = self._thread
-        if thread is None or thread.has_ended:
-            return
-        thread.is_stopped = True
-        # The completion of this local operation wakes the thread. No call waits for it.
-        self.session.submit(_operations.budget_left(), c_uint64())
-        # The thread cannot set an event of asyncio: the loop may be closed before.
-        while thread.is_alive:  # noqa: ASYNC110
+        """End the threads that otherwise keep the core's client for another second."""
+        threads = [
+            thread for thread in self.session.threads if thread is self._thread or thread.is_idle
+        ]
+        for thread in threads:
+            thread.is_stopped = True
+            # The completion of this local operation wakes a thread. No call waits for it.
+            self.session.submit(_operations.budget_left(), c_uint64())
+        # A thread cannot set an event of asyncio: its loop may be closed.
+        while any(thread.is_alive for thread in threads):  # noqa: ASYNC110
             await asyncio.sleep(STORE_CHECK)
 
     def _schedule_submit(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import Protocol
+from typing import Optional, Protocol
 
 from ._native_queue import Batch, Session
 
@@ -35,8 +35,9 @@ class CompletionThread:
     """
 
     def __init__(self, session: Session, reader: Reader) -> None:
-        self._session = session
-        self._reader = reader
+        #: None once the thread has ended, so that it keeps neither.
+        self._session: Optional[Session] = session
+        self._reader: Optional[Reader] = reader
         self._thread = threading.Thread(target=self._run, name="sastaotp", daemon=True)
         #: How often the thread has stored all that it took.
         self.rounds = 0
@@ -49,6 +50,7 @@ class CompletionThread:
 
     def start(self) -> None:
         """Start the thread. Raises RuntimeError if the process can start none."""
+        assert self._session is not None
         self._session.threads.append(self)
         try:
             self._thread.start()
@@ -64,6 +66,12 @@ class CompletionThread:
         return self._thread.is_alive()
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no operation is in flight on a loop that is not closed."""
+        reader = self._reader
+        return reader is None or not reader.is_reading
+
+    @property
     def is_current(self) -> bool:
         """Whether the caller runs on this thread."""
         return threading.get_ident() == self._thread.ident
@@ -71,14 +79,14 @@ class CompletionThread:
     def _run(self) -> None:
         batch = Batch()
         try:
-            while not self.is_stopped:
+            while not self.is_stopped and self._session is not None and self._reader is not None:
                 has_new = self._session.take(batch, TAKE_TIMEOUT_MS)
                 self.rounds += 1
                 self._reader.notify(has_new)
-                if has_new or self._reader.is_reading:
+                if has_new or not self.is_idle:
                     continue
                 self.has_ended = True
-                if not self._reader.is_reading:
+                if self.is_idle:
                     return
                 self.has_ended = False
         finally:
@@ -86,5 +94,7 @@ class CompletionThread:
 
     def _end(self) -> None:
         self.has_ended = True
-        with suppress(ValueError):
-            self._session.threads.remove(self)
+        session, self._session, self._reader = self._session, None, None
+        if session is not None:
+            with suppress(ValueError):
+                session.threads.remove(self)

@@ -19,18 +19,23 @@ URL, KEY = sys.argv[1:]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def accept_signals() -> None:
+    """Raise the signals that the parent process writes to the standard input on Windows.
+
+    A process can send no signal to another one there.
+    """
+    if sys.platform == "win32":
+        threading.Thread(target=raise_signals, daemon=True).start()
+
+
 def raise_signals() -> None:
-    """Raise the signals whose numbers the parent process writes to the standard input."""
     while True:
-        line = os.read(0, 16)
-        if not line:
+        lines = os.read(0, 16)
+        if not lines:
             return
-        signal.raise_signal(int(line))
+        for number in lines.split():
+            signal.raise_signal(int(number))
 
-
-if sys.platform == "win32":
-    # A process can send no signal to another one.
-    threading.Thread(target=raise_signals, daemon=True).start()
 
 #: What to buy.
 TG = {"service": "tg", "country": "22", "max_price": 80}
