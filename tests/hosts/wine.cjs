@@ -1,5 +1,5 @@
-// Loaded by Node for Windows under Wine 8, whose sockets have no keep-alive time. `fetch` sets it, and
-// then libuv cannot connect.
+// Loaded by Node for Windows under Wine 8, whose sockets have no keep-alive time: without this file
+// `fetch`, which sets that time, cannot connect.
 
 require('node:net').Socket.prototype.setKeepAlive = function () {
   return this

@@ -84,8 +84,8 @@ class TimerPoller {
 }
 
 /**
- * Creates the poller of a queue. `take` takes completions and returns how many it took. `descriptor`
- * returns the queue's file descriptor, or -1 if it has none.
+ * Creates the poller of a queue. `descriptor` returns the queue's file descriptor, or -1 if it has
+ * none. `take` takes completions and returns how many it took.
  */
 function createPoller(descriptor, take) {
   // A terminated worker runs no more JavaScript, and koffi ends the process if its callback fails.

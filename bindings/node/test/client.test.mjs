@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AbortError, Activation, Intent, Lease, OutcomeUnknownError } from 'sastaotp'
 import {
   assertSettlesAtOnce,
+  modulePath,
   NUMBER,
   privateModule,
   rejectionOf,
@@ -431,20 +432,27 @@ test('a saved intent keeps its watermark as text', () => {
   }
 })
 
-/** Defines `descriptors`, which counts the open file descriptors of the process, or its handles. */
+/**
+ * Defines `descriptors`, which counts the open file descriptors of the process, or on Windows the
+ * queues that are not freed: each has a socket.
+ */
 const COUNT_DESCRIPTORS =
   process.platform === 'win32'
     ? `
-      import koffi from 'koffi'
-      const kernel32 = koffi.load('kernel32.dll')
-      const currentProcess = kernel32.func('intptr_t GetCurrentProcess()')
-      const handleCount = kernel32.func(
-        'bool GetProcessHandleCount(intptr_t process, _Out_ uint32_t *count)')
-      const descriptors = () => {
-        const count = [0]
-        if (!handleCount(currentProcess(), count)) throw new Error('GetProcessHandleCount failed')
-        return count[0]
-      }`
+      import { createRequire } from 'node:module'
+      const require = createRequire(import.meta.url)
+      const functions = require(${JSON.stringify(modulePath('native.js'))}).native()
+      let queues = 0
+      function count(name, change) {
+        const original = functions[name]
+        functions[name] = (...args) => {
+          queues += change
+          return original(...args)
+        }
+      }
+      count('queue_new', 1)
+      count('queue_free', -1)
+      const descriptors = () => queues`
     : `
       import { readdirSync } from 'node:fs'
       const descriptors = () => readdirSync('/dev/fd').length`
