@@ -463,10 +463,13 @@ fn link_libraries(
         let mut cc = tools.cc();
         cc.args(["-shared", "-o", library, "all.o", "-Wl,--version-script=versions"]);
         cc.args(&names.shared_link_arguments);
-        cc.args(["-Wl,--gc-sections,--eh-frame-hdr,--build-id,--hash-style=gnu,-O1"]);
+        cc.args(["-Wl,--gc-sections,--eh-frame-hdr,--build-id,--hash-style=gnu"]);
         cc.args(["-Wl,-z,relro,-z,now,-z,defs", "-Wl,--as-needed"]);
         if tools.compiler_uses_lld {
             cc.arg("-Wl,--icf=all");
+        } else if tools.lld.is_none() {
+            // The default of LLD. Zig has an LLD that warns of the option.
+            cc.arg("-Wl,-O1");
         }
         if !options.debug_symbols {
             cc.arg("-Wl,--strip-all");
