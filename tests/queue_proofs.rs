@@ -347,7 +347,10 @@ fn dropping_the_queue_finishes_a_sent_purchase() {
         assert_eq!(unclaimed.len(), 1);
         assert!(matches!(unclaimed[0].outcome, UnclaimedOutcome::Pending), "{unclaimed:?}");
         eventually("all but the purchase end", at_most(SECOND), || workers() <= 1);
-        eventually("the purchase ends", HANG, || workers() == 0);
+        eventually("the purchase ends", HANG, || {
+            !matches!(client.unclaimed()[0].outcome, UnclaimedOutcome::Pending)
+        });
+        eventually("its thread ends", HANG, || workers() == 0);
         let unclaimed = client.unclaimed();
         match &unclaimed[0].outcome {
             UnclaimedOutcome::Bought(_) => assert!(bought),

@@ -594,12 +594,17 @@ fn a_journal_is_printed_and_checked() {
     }
     let digits = open.purchase().unwrap().digits();
     assert!(!shown.contains(&digits), "phone numbers are masked: {shown}");
-    // A damaged line is named.
+    // A damaged line is named. On Windows only its owner can write to the file, so it is a copy.
     let inner = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
     let mut files = std::fs::read_dir(&inner).unwrap().map(|entry| entry.unwrap().path());
     let file = files.find(|path| path.extension().is_some()).unwrap();
     let mut contents = std::fs::read(&file).unwrap();
     contents[40] ^= 1;
+    let folder = folder.with_extension("damaged");
+    let _ = std::fs::remove_dir_all(&folder);
+    let inner = folder.join(inner.file_name().unwrap());
+    std::fs::create_dir_all(&inner).unwrap();
+    let file = inner.join(file.file_name().unwrap());
     std::fs::write(&file, contents).unwrap();
     let (code, shown) = doctor(&folder);
     assert!(code == 1 && shown.contains("the line at byte 0 is damaged"), "{shown}");
