@@ -22,9 +22,11 @@ class Reader(Protocol):
     @property
     def is_reading(self) -> bool:
         """Whether an operation is in flight on a loop that is not closed."""
+        ...
 
     def notify(self, has_new: bool) -> None:
         """Schedule the delivery of completions on the loop."""
+        ...
 
 
 class CompletionThread:
