@@ -6,6 +6,8 @@
 #include <ws2tcpip.h>
 
 #define poll WSAPoll
+#undef POLLIN
+#define POLLIN POLLRDNORM /* without urgent data, which no queue has */
 #define MSG_NOSIGNAL 0
 #define SHUT_RDWR SD_BOTH
 #define SIGPIPE SIGTERM /* which no system call raises */
