@@ -84,5 +84,9 @@ native=$tools/build_native
 compile_native() {
     mkdir -p "$tools"
     [ "$native" -nt bindings/build_native.rs ] && return
-    rustc --edition 2024 -o "$native.$$" bindings/build_native.rs && mv "$native.$$" "$native"
+    # In a new folder, because two targets may be built at the same time.
+    local new
+    new=$(mktemp -d "$tools/build.XXXXXX")
+    rustc --edition 2024 -o "$new/build_native" bindings/build_native.rs &&
+        mv "$new/build_native" "$native" && rmdir "$new"
 }
