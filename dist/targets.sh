@@ -11,7 +11,7 @@ host_tools=$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$host_rust/bin
 # other machines; the Debian packages.
 targets='
 x86_64-unknown-linux-gnu   x86_64-linux-gnu.2.17   -
-aarch64-unknown-linux-gnu  aarch64-linux-gnu.2.17  aarch64  libc6-arm64-cross libgcc-s1-arm64-cross libstdc++6-arm64-cross
+aarch64-unknown-linux-gnu  aarch64-linux-gnu.2.17  aarch64  libc6-arm64-cross libstdc++6-arm64-cross
 x86_64-unknown-linux-musl  x86_64-linux-musl       -        musl
 aarch64-unknown-linux-musl aarch64-linux-musl      aarch64  musl:arm64
 x86_64-pc-windows-gnu      -                       -        gcc-mingw-w64-x86-64-posix wine64
