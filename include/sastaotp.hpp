@@ -2556,7 +2556,8 @@ public:
         return detail::create<unclaimed_list>(sastaotp_queue_close, object_, time.millis());
     }
 
-    /// Returns a file descriptor for poll, epoll and event loops; on Windows it is a SOCKET. It is
+    /// Returns a file descriptor for poll, epoll and event loops; on Windows it is a SOCKET, made
+    /// by the first call, or -1 if the system refuses it: then call take with a timeout. It is
     /// readable exactly while there is a completion to take. Do not read from it or close it. It is
     /// valid until the queue is destroyed: remove it from the event loop first.
     std::intptr_t fd() const noexcept { return sastaotp_queue_fd(object_); }

@@ -1,11 +1,13 @@
 """The build hook of hatchling: compiles the Rust library and sandbox program into the wheel.
 
 The Rust sources are those of the checkout; a source distribution has them in its folder ``rust``.
-If ``SASTAOTP_LIBRARY`` and ``SASTAOTP_SANDBOX`` name built files, those are packed instead.
+If ``SASTAOTP_NATIVE`` is the path of a folder that ``dist/build`` made, the hook compiles nothing
+and packs the files of that folder, for the folder's target.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -15,13 +17,11 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-#: The name that the package loads.
-LIBRARY = "libsastaotp.dylib" if sys.platform == "darwin" else "libsastaotp.so"
 PROGRAM = "sastaotp-sandbox"
 #: The parts of the checkout that cargo needs. Cargo.toml also names the tests and examples.
 RUST_SOURCES = (
@@ -37,6 +37,17 @@ RUST_SOURCES = (
 )
 
 
+class Native(NamedTuple):
+    """The compiled files of a wheel, and the platforms that it is for."""
+
+    library: Path
+    program: Path
+    #: The name without a version, which the package loads.
+    library_name: str
+    #: One or more platform tags, joined by dots.
+    tags: str
+
+
 class Addresses(MetadataHookInterface):
     """Copies the project's addresses from Cargo.toml, the one place that has them."""
 
@@ -50,6 +61,8 @@ class Addresses(MetadataHookInterface):
 class BuildHook(BuildHookInterface[Any]):
     """Adds the compiled files to a wheel, and the Rust sources to a source distribution."""
 
+    copies: tempfile.TemporaryDirectory[str] | None = None
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the files. hatchling calls this before it packs."""
         here = Path(self.root)
@@ -58,16 +71,29 @@ class BuildHook(BuildHookInterface[Any]):
         if self.target_name == "sdist":
             force_include.update({str(rust / name): f"rust/{name}" for name in RUST_SOURCES})
             return
-        if version == "editable" and os.environ.get("SASTAOTP_LIBRARY"):
-            return
-        library, program = find_or_build(rust)
         if version == "editable":
-            # The package loads the files from cargo's target folder.
+            # The package loads that library, or the files in cargo's target folder.
+            if not os.environ.get("SASTAOTP_LIBRARY"):
+                build_native(rust)
             return
-        force_include[str(library)] = f"sastaotp/_bundle/{LIBRARY}"
-        force_include[str(program)] = f"sastaotp/_bundle/{PROGRAM}"
+        folder = os.environ.get("SASTAOTP_NATIVE")
+        native = read_native(Path(folder)) if folder else build_native(rust)
+        # Copies, because a folder that was downloaded may have lost the permission to execute.
+        self.copies = tempfile.TemporaryDirectory()
+        for file, name, mode in (
+            (native.library, native.library_name, 0o644),
+            (native.program, native.program.name, 0o755),
+        ):
+            copy = Path(shutil.copyfile(file, Path(self.copies.name) / name))
+            copy.chmod(mode)
+            force_include[str(copy)] = f"sastaotp/_bundle/{name}"
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform_tag([library, program])}"
+        build_data["tag"] = f"py3-none-{native.tags}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the copies. hatchling calls this after it has packed."""
+        if self.copies:
+            self.copies.cleanup()
 
 
 def rust_sources(here: Path) -> Path:
@@ -75,17 +101,25 @@ def rust_sources(here: Path) -> Path:
     return here / "rust" if (here / "rust").is_dir() else here.parents[1]
 
 
-def find_or_build(rust: Path) -> tuple[Path, Path]:
-    """Return the paths of the library and the program, and build them unless both are given."""
-    library = os.environ.get("SASTAOTP_LIBRARY")
-    program = os.environ.get("SASTAOTP_SANDBOX")
-    if library and program:
-        return Path(library), Path(program)
-    return build_native(rust)
+def read_native(folder: Path) -> Native:
+    """Return the files of a folder that ``dist/build`` made."""
+    if not folder.is_absolute() or not (folder / "target.json").is_file():
+        sys.exit(
+            f"building sastaotp: SASTAOTP_NATIVE is {folder}, which has no target.json: "
+            "set it to the absolute path of a folder that dist/build made"
+        )
+    target = json.loads((folder / "target.json").read_text(encoding="utf-8"))
+    files = target["files"]
+    return Native(
+        library=folder / files["shared"],
+        program=folder / files["sandbox"],
+        library_name=Path(files["shared_link"] or files["shared"]).name,
+        tags=".".join(target["wheel_tags"]),
+    )
 
 
-def build_native(rust: Path) -> tuple[Path, Path]:
-    """Build the library and the program, and return their paths."""
+def build_native(rust: Path) -> Native:
+    """Build the library and the program for this machine."""
     cargo = shutil.which("cargo")
     if cargo is None:
         cargo = shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
@@ -102,7 +136,8 @@ def build_native(rust: Path) -> tuple[Path, Path]:
         run(compiler, rust, environment)
         printed = run([builder, "--program", PROGRAM], rust, environment)
     paths = dict(line.split("=", 1) for line in printed.splitlines())
-    return Path(paths["shared"]), Path(paths[f"program.{PROGRAM}"])
+    library, program = Path(paths["shared"]), Path(paths[f"program.{PROGRAM}"])
+    return Native(library, program, library.name, platform_tag([library, program]))
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
@@ -121,7 +156,9 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
 def platform_tag(files: list[Path]) -> str:
     """Return the platform tag: with glibc, the oldest version that has every symbol in use."""
     if not sys.platform.startswith("linux"):
-        return re.sub(r"[-.]", "_", sysconfig.get_platform())
+        # A universal Python runs on two processors, the compiled files on one.
+        tag = sysconfig.get_platform().replace("universal2", platform.machine())
+        return re.sub(r"[-.]", "_", tag)
     versions = [
         (int(major), int(minor))
         for file in files

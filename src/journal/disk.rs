@@ -70,8 +70,8 @@ pub trait File: Send + Sync + fmt::Debug {
     fn allocate(&self, length: u64) -> io::Result<()>;
 
     /// Locks the file for this process, unless another process holds the lock. Returns whether this
-    /// process has the lock now. `owner` is the process that created the file. A forked child of
-    /// the owner, which still has the descriptor, does not count as the owner.
+    /// process has the lock now. `owner` is the process that created the file. On Linux, a forked
+    /// child of the owner, which still has the descriptor, does not count as the owner.
     fn try_own(&self, owner: u32) -> io::Result<bool>;
 
     /// Locks the file. Returns false if another process still holds the lock after the timeout.

@@ -4,16 +4,25 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
-use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::io::{Errno, ioctl_fionbio};
+#[cfg(not(target_vendor = "apple"))]
+use rustix::net::SocketFlags;
+use rustix::net::{AddressFamily, SocketType};
 
-/// Opens a non-blocking TCP socket that is closed on exec. On macOS, writing to it raises no signal
-/// if the peer has closed it; elsewhere the standard library avoids the signal.
+/// Opens a non-blocking TCP socket that is closed on exec.
+#[cfg(not(target_vendor = "apple"))]
 pub(super) fn open_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
-    let socket = socket(family, SocketType::STREAM, None)?;
-    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+}
+
+/// Opens a non-blocking TCP socket that is closed on exec. Writing to it raises no signal if the
+/// peer has closed it: elsewhere the standard library avoids the signal.
+#[cfg(target_vendor = "apple")]
+pub(super) fn open_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     ioctl_fionbio(&socket, true)?;
-    #[cfg(target_vendor = "apple")]
     rustix::net::sockopt::set_socket_nosigpipe(&socket, true)?;
     Ok(socket)
 }
@@ -38,7 +47,16 @@ pub(super) fn allocate(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns false: these systems have no common way to find out.
+/// Returns whether the folder is on a file system that is not local.
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+pub(super) fn is_network(folder: &File) -> io::Result<bool> {
+    /// The flag `MNT_LOCAL` of statfs(2).
+    const LOCAL: u64 = 0x1000;
+    Ok(u64::from(rustix::fs::fstatfs(folder)?.f_flags) & LOCAL == 0)
+}
+
+/// Returns false: the other systems have no common way to find out.
+#[cfg(not(any(target_vendor = "apple", target_os = "freebsd")))]
 #[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail")]
 pub(super) fn is_network(_: &File) -> io::Result<bool> {
     Ok(false)

@@ -41,7 +41,7 @@ pub(crate) use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use std::io;
 
-/// What a socket is awaited for.
+/// The direction in which a socket must be ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Interest {
     Read,
@@ -58,8 +58,8 @@ pub(crate) enum Waited {
     TimedOut,
 }
 
-/// A non-blocking connect after its first step. Programs that this process executes do not inherit
-/// the socket.
+/// A non-blocking connect after its first step. The socket sends without delay (`TCP_NODELAY`).
+/// Programs that this process executes do not inherit it.
 pub(crate) enum Connect {
     Connected(OwnedFd),
     Pending(OwnedFd),

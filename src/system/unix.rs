@@ -52,8 +52,9 @@ impl Event {
 
     /// Sets the event. Async-signal-safe. Call it a few times at most: each call writes a byte.
     pub(crate) fn set(&self) {
-        // Cannot block or fail: the pipe has room, and this struct holds the read end.
-        let _ = (&self.writer).write(&[1]);
+        // Cannot block: the pipe has room. It fails only if a signal interrupts it, because this
+        // struct holds the read end.
+        while rustix::io::write(&self.writer, &[1]) == Err(Errno::INTR) {}
     }
 
     /// Waits until the event is set or the timeout passes; possibly shorter.
@@ -153,6 +154,8 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<Connect> {
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
     let socket = open_socket(family)?;
+    // Before the connect: macOS refuses it afterwards if the peer has closed the connection.
+    sockopt::set_tcp_nodelay(&socket, true)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok(Connect::Connected(socket)),
         // A connect that a signal interrupts continues in the background like a pending one.
@@ -260,7 +263,8 @@ impl JournalFile {
     }
 
     /// Becomes the owner of the file, unless another process is. `owner` is the process that
-    /// created it. A forked child of the owner, which still has the descriptor, does not count.
+    /// created it. On Linux, a forked child of the owner, which still has the descriptor, does not
+    /// count.
     pub(crate) fn try_own(&self, owner: u32) -> io::Result<bool> {
         if self.try_lock()? {
             // The second lock shows that this owner lives: a forked child does not have it.

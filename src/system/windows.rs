@@ -32,6 +32,8 @@ const MAX_STRANGERS: i32 = 16;
 const OPENS: u32 = 20;
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
+/// The extension of a file of a journal that is being removed.
+const REMOVED: &str = "removed";
 /// Other handles may read the file.
 const FILE_SHARE_READ: u32 = 1;
 /// Other handles may write to the file.
@@ -156,7 +158,9 @@ pub(crate) fn wait_for_connects(
     poll(&mut fds, timeout.min(SLICE))?;
     let outcome =
         |(socket, fd): (&OwnedFd, &PollFd<'_>)| match rustix::net::sockopt::socket_error(socket) {
-            Ok(Ok(())) => (!fd.revents().is_empty()).then_some(Ok(())),
+            Ok(Ok(())) if fd.revents().is_empty() => None,
+            Ok(Ok(())) if fd.revents() == PollFlags::OUT => Some(Ok(())),
+            Ok(Ok(())) => Some(Err(ErrorKind::ConnectionAborted.into())),
             Ok(Err(error)) | Err(error) => Some(Err(error.into())),
         };
     let settled: Vec<_> = sockets.iter().zip(&fds).map(outcome).collect();
@@ -168,6 +172,7 @@ pub(crate) fn wait_for_connects(
 pub(crate) fn connect(address: SocketAddr) -> io::Result<Connect> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
     match socket.connect(&SockAddr::from(address)) {
         Ok(()) => Ok(Connect::Connected(socket.into())),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Connect::Pending(socket.into())),
@@ -177,7 +182,15 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<Connect> {
 
 /// Whether a connect failed because of this machine, not because of the network or the peer.
 pub(crate) fn is_local_failure(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NOBUFS | Errno::ACCESS))
+    /// The socket library cannot start, for example because the environment lacks `SystemRoot`.
+    const NOT_READY: i32 = 10_091;
+    const NO_PROVIDER: i32 = 10_106;
+    // No port is left with `ADDRINUSE`.
+    let is_known = matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NOBUFS | Errno::ACCESS | Errno::ADDRINUSE)
+    );
+    is_known || matches!(error.raw_os_error(), Some(NOT_READY | NO_PROVIDER))
 }
 
 /// A socket that is readable while it is set. Set it under the lock of the state it mirrors.
@@ -212,15 +225,15 @@ impl ReadyFd {
     /// Fails if no connection can be made, for example because a firewall forbids it. The next call
     /// tries again.
     pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = match self.pair.get() {
             Some(pair) => pair,
             None => {
+                // Without the lock, because `set` must not wait for it.
                 let made = Pair::new()?;
                 self.pair.get_or_init(|| made)
             }
         };
-        pair.show(&mut state);
+        pair.update(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(pair.reader.as_fd())
     }
 
@@ -229,7 +242,7 @@ impl ReadyFd {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_set = readable;
         if let Some(pair) = self.pair.get() {
-            pair.show(&mut state);
+            pair.update(&mut state);
         }
     }
 }
@@ -243,10 +256,11 @@ impl Pair {
         listener.set_nonblocking(true)?;
         let writer = socket()?;
         writer.connect_timeout(&listener.local_addr()?, PAIR_TIMEOUT)?;
-        // Another program may have connected first. If one took over the port, nothing arrives.
+        // Another program may have connected first, or reset its connection. If one took over the
+        // port, nothing arrives.
         for _ in 0..=MAX_STRANGERS {
             poll(&mut [PollFd::new(&listener, PollFlags::IN)], PAIR_TIMEOUT)?;
-            let (reader, peer) = listener.accept()?;
+            let Ok((reader, peer)) = listener.accept() else { continue };
             let is_ours = peer.as_socket() == writer.local_addr()?.as_socket()
                 && reader.local_addr()?.as_socket() == writer.peer_addr()?.as_socket();
             if is_ours {
@@ -261,9 +275,9 @@ impl Pair {
     }
 
     /// Sends or reads the byte, if that is necessary. A byte that has not arrived yet is read by a
-    /// later call: until then the socket may be readable without a reason, and the program finds
-    /// nothing to take, which is such a call.
-    fn show(&self, state: &mut ReadyState) {
+    /// later call. Until then the socket may be readable without a reason: the program then tries
+    /// to take a completion, finds none, and that is the later call.
+    fn update(&self, state: &mut ReadyState) {
         if state.is_set && !state.is_sent {
             state.is_sent = matches!((&self.writer).write(&[1]), Ok(1));
         } else if !state.is_set && state.is_sent {
@@ -426,18 +440,27 @@ pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
 }
 
 /// Removes a file. Some systems keep the name until every handle is closed, so the file first gets
-/// a name that is not the name of a journal.
+/// a name that is not the name of a journal. Also removes the files that a process left with such a
+/// name because it was killed at this moment.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
-    let hidden = path.with_extension("removed");
+    let hidden = path.with_extension(REMOVED);
     fs::rename(path, &hidden)?;
     fs::remove_file(&hidden).inspect_err(|_| {
         let _ = fs::rename(&hidden, path);
-    })
+    })?;
+    let folder = path.parent().into_iter().flat_map(fs::read_dir).flatten().flatten();
+    for left in folder.map(|entry| entry.path()) {
+        if left.extension().is_some_and(|extension| extension == REMOVED) {
+            let _ = fs::remove_file(left);
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether the folder is a share of another machine, also by a drive letter.
 pub(crate) fn is_network_folder(folder: &Path) -> io::Result<bool> {
-    let folder = fs::canonicalize(folder)?;
+    // Some volumes, such as those of RAM disks, have no canonical name.
+    let folder = fs::canonicalize(folder).or_else(|_| std::path::absolute(folder))?;
     Ok(matches!(
         folder.components().next(),
         Some(Component::Prefix(prefix))

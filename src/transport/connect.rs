@@ -64,7 +64,7 @@ fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> 
         if running.is_empty() || Instant::now() >= next_start {
             if let Some(address) = untried.next() {
                 match system::connect(address) {
-                    Ok(Connect::Connected(socket)) => return ready(exchange, socket),
+                    Ok(Connect::Connected(socket)) => return Ok(socket.into()),
                     Ok(Connect::Pending(socket)) => {
                         running.push(socket);
                         next_start = Instant::now() + HEAD_START;
@@ -84,18 +84,12 @@ fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> 
             let Some(outcome) = outcome else { continue };
             let socket = running.remove(index);
             match outcome {
-                Ok(()) => return ready(exchange, socket),
+                Ok(()) => return Ok(socket.into()),
                 Err(error) => last = error,
             }
             next_start = Instant::now();
         }
     }
-}
-
-fn ready(exchange: &Exchange, socket: OwnedFd) -> io::Result<TcpStream> {
-    let stream = TcpStream::from(socket);
-    stream.set_nodelay(true).map_err(|error| exchange.fail_local(&error))?;
-    Ok(stream)
 }
 
 /// Turns the failure of the last address into the failure of the exchange.

@@ -71,6 +71,9 @@ void sastaotp_completion_free(sastaotp_completion *completion);
   .replaceAll('\n  ', ' ')
   .split('\n')
 
+/** The library that contains `strlen`: null is the program, which on Windows does not export it. */
+const LIBC = process.platform === 'win32' ? 'ucrtbase.dll' : null
+
 /** The result of this function may be megabytes long: `readText` reads it from its address. */
 const LONG_TEXT = 'completion_json'
 
@@ -118,7 +121,7 @@ function load() {
     file = locateLibrary()
     const library = koffi.load(file)
     const functions = Object.fromEntries(DECLARATIONS.map((line) => bind(library, line)))
-    functions.strlen = koffi.load(null).func('strlen', 'size_t', ['void *'])
+    functions.strlen = koffi.load(LIBC).func('strlen', 'size_t', ['void *'])
     const version = functions.abi_version()
     if (version !== ABI_VERSION) {
       throw new Error(`its binary interface has version ${version}, not ${ABI_VERSION}`)

@@ -9,7 +9,10 @@ const koffi = require('koffi')
 const MIN_PAUSE = 1
 const MAX_PAUSE = 50
 
-/** libuv polls the queue's file descriptor, which is readable while the queue has completions. */
+/**
+ * libuv polls the queue's file descriptor, or its socket on Windows, which is readable while the
+ * queue has completions.
+ */
 class FdPoller {
   #handle
   #isScheduled = false
@@ -80,10 +83,17 @@ class TimerPoller {
   }
 }
 
-/** Creates the poller of a queue. `take` takes completions and returns how many it took. */
+/**
+ * Creates the poller of a queue. `descriptor` returns the queue's file descriptor, or -1 if it has
+ * none. `take` takes completions and returns how many it took.
+ */
 function createPoller(descriptor, take) {
   // A terminated worker runs no more JavaScript, and koffi ends the process if its callback fails.
-  return isMainThread && koffi.node?.poll ? new FdPoller(descriptor, take) : new TimerPoller(take)
+  if (isMainThread && koffi.node?.poll) {
+    const fd = descriptor()
+    if (fd !== -1) return new FdPoller(fd, take)
+  }
+  return new TimerPoller(take)
 }
 
 module.exports = { createPoller }

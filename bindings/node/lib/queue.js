@@ -56,7 +56,10 @@ class Queue {
     }
     this.#queue = handleOut[0]
     queues.add(this)
-    this.#poller = createPoller(native().queue_fd(this.#queue), () => this.#takeCompletions())
+    this.#poller = createPoller(
+      () => native().queue_fd(this.#queue),
+      () => this.#takeCompletions()
+    )
   }
 
   /** Runs an operation. Returns its JSON, or throws its error. */

@@ -24,7 +24,8 @@ class Sandbox {
   static async start({ port = 0 } = {}) {
     const program = locateSandbox()
     // The program exits when its stdin closes, even if this process is killed.
-    const child = spawn(program, ['--port', String(port), '--until-eof'], { stdio: 'pipe' })
+    const args = ['--port', String(port), '--until-eof']
+    const child = spawn(program, args, { stdio: 'pipe', windowsHide: true })
     children.add(child)
     child.once('exit', () => children.delete(child))
     const stderr = []

@@ -1,15 +1,28 @@
-// Builds the library and the sandbox program, and packs `sastaotp` and this platform's package.
+// Packs `sastaotp` and its platform packages into a folder, which is emptied first.
 //
-//     node bindings/node/scripts/pack.mjs [FOLDER]      default: target/node/packages
+//     node bindings/node/scripts/pack.mjs [FOLDER]
+//         builds the library and the sandbox program, and packs them for this platform;
+//         default: target/node/packages
+//     node bindings/node/scripts/pack.mjs FOLDER NATIVE...
+//         builds nothing, and packs each folder NATIVE that dist/build made, for its target
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
 const PACKAGE = path.resolve(import.meta.dirname, '..')
 const CHECKOUT = path.resolve(PACKAGE, '../..')
-const folder = path.resolve(process.argv[2] ?? path.join(CHECKOUT, 'target/node/packages'))
+const [out, ...natives] = process.argv.slice(2)
+const folder = path.resolve(out ?? path.join(CHECKOUT, 'target/node/packages'))
 
 const run = (program, args, options) =>
   execFileSync(program, args, {
@@ -18,7 +31,10 @@ const run = (program, args, options) =>
     ...options
   })
 
-/** Builds the native files in release mode. Returns their folder and their names. */
+/**
+ * Builds the native files in release mode. Returns their paths, the name that the package loads,
+ * and this platform in npm's words.
+ */
 function buildNative() {
   const temporary = mkdtempSync(path.join(tmpdir(), 'sastaotp-'))
   const builder = path.join(temporary, 'build_native')
@@ -29,67 +45,91 @@ function buildNative() {
   })
   rmSync(temporary, { recursive: true })
   const values = new Map(printed.split('\n').map((line) => line.split(/=(.*)/)))
-  const files = [values.get('shared'), values.get('program.sastaotp-sandbox')]
-  return { from: path.dirname(files[0]), files: files.map((file) => path.basename(file)) }
+  const library = values.get('shared')
+  const program = values.get('program.sastaotp-sandbox')
+  return { library, libraryName: path.basename(library), program, npm: describePlatform() }
 }
 
-/** The platform in npm's words, such as linux-x64-gnu, and its libc on Linux. */
-function describePlatform() {
-  const { platform, arch } = process
-  if (platform !== 'linux') return { name: `${platform}-${arch}` }
-  const isGlibc = Boolean(process.report.getReport().header.glibcVersionRuntime)
+/** Reads a folder that dist/build made. Returns the same as `buildNative`. */
+function readNative(from) {
+  const { files, npm } = JSON.parse(readFileSync(path.join(from, 'target.json'), 'utf8'))
   return {
-    name: `${platform}-${arch}-${isGlibc ? 'gnu' : 'musl'}`,
-    libc: isGlibc ? 'glibc' : 'musl'
+    library: path.join(from, files.shared),
+    libraryName: path.basename(files.shared_link ?? files.shared),
+    program: path.join(from, files.sandbox),
+    npm
   }
 }
 
-/** Copies a package's files and the licences to a folder. Returns the folder. */
-function stage(name, from, files) {
+/** This platform, such as linux-x64-gnu. */
+function describePlatform() {
+  const { platform: os, arch: cpu } = process
+  if (os !== 'linux') return { name: `${os}-${cpu}`, os, cpu }
+  const isGlibc = Boolean(process.report.getReport().header.glibcVersionRuntime)
+  const [suffix, libc] = isGlibc ? ['gnu', 'glibc'] : ['musl', 'musl']
+  return { name: `${os}-${cpu}-${suffix}`, os, cpu, libc }
+}
+
+/** Creates the folder of a package with its manifest and the licences. Returns its path. */
+function stage(name, manifest) {
   const to = path.join(folder, name)
   mkdirSync(to, { recursive: true })
-  for (const file of files) cpSync(path.join(from, file), path.join(to, file), { recursive: true })
   for (const licence of ['LICENSE-MIT', 'LICENSE-APACHE']) {
     cpSync(path.join(CHECKOUT, licence), path.join(to, licence))
   }
+  writeFileSync(path.join(to, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   return to
 }
 
-const native = buildNative()
-const { name: platform, libc } = describePlatform()
+const pack = (staged) =>
+  run('npm', ['pack', '--silent', '--pack-destination', folder, staged], { cwd: folder })
+
 const source = JSON.parse(readFileSync(path.join(PACKAGE, 'package.json'), 'utf8'))
-const { version, license } = source
 // Cargo.toml is the one place for the project's addresses.
 const addresses = {}
-const cargo = readFileSync(path.join(PACKAGE, '../../Cargo.toml'), 'utf8')
+const cargo = readFileSync(path.join(CHECKOUT, 'Cargo.toml'), 'utf8')
 for (const [, name, url] of cargo.matchAll(/^(repository|homepage) = "(.+)"$/gm)) {
   addresses[name] = url
 }
-const manifest = {
-  name: `@sastaotp/${platform}`,
-  version,
-  description: `The native library and the sandbox of sastaotp for ${platform}`,
-  license,
-  ...addresses,
-  os: [process.platform],
-  cpu: [process.arch],
-  ...(libc && { libc: [libc] }),
-  preferUnplugged: true
-}
-const readme =
-  `The native part of the package sastaotp for ${platform}. ` +
-  'Install `sastaotp`, which depends on this package.\n'
 
-rmSync(folder, { recursive: true, force: true })
-stage('sastaotp', PACKAGE, ['package.json', 'README.md', 'lib'])
-const staged = stage(platform, native.from, native.files)
-const writeManifest = (to, contents) =>
-  writeFileSync(path.join(to, 'package.json'), `${JSON.stringify(contents, null, 2)}\n`)
-writeManifest(staged, manifest)
-writeManifest(path.join(folder, 'sastaotp'), { ...source, ...addresses })
-writeFileSync(path.join(staged, 'README.md'), readme)
-for (const name of ['sastaotp', platform]) {
-  run('npm', ['pack', '--silent', '--pack-destination', folder, path.join(folder, name)], {
-    cwd: folder
-  })
+function packMain() {
+  const to = stage('sastaotp', { ...source, ...addresses })
+  for (const file of ['README.md', 'lib']) {
+    cpSync(path.join(PACKAGE, file), path.join(to, file), { recursive: true })
+  }
+  pack(to)
 }
+
+function packPlatform({ library, libraryName, program, npm }) {
+  const { name, os, cpu, libc } = npm
+  const to = stage(name, {
+    name: `@sastaotp/${name}`,
+    version: source.version,
+    description: `The native library and the sandbox of sastaotp for ${name}`,
+    license: source.license,
+    ...addresses,
+    os: [os],
+    cpu: [cpu],
+    ...(libc && { libc: [libc] }),
+    preferUnplugged: true
+  })
+  // A folder that was downloaded may have lost the permission to execute.
+  for (const [from, file, mode] of [
+    [library, libraryName, 0o644],
+    [program, path.basename(program), 0o755]
+  ]) {
+    cpSync(from, path.join(to, file))
+    chmodSync(path.join(to, file), mode)
+  }
+  writeFileSync(
+    path.join(to, 'README.md'),
+    `The native part of the package sastaotp for ${name}. ` +
+      'Install `sastaotp`, which depends on this package.\n'
+  )
+  pack(to)
+}
+
+const platforms = natives.length ? natives.map(readNative) : [buildNative()]
+rmSync(folder, { recursive: true, force: true })
+packMain()
+for (const platform of platforms) packPlatform(platform)

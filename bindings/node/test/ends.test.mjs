@@ -41,6 +41,15 @@ const PRELUDE = `
 const README = readFileSync(path.join(CHECKOUT, 'bindings/node/README.md'), 'utf8')
 const [SIGNAL_HANDLER] = README.match(/^for \(const signal of [\s\S]+?^}$/m)
 
+const IS_WINDOWS = process.platform === 'win32'
+
+/**
+ * A program's statement by which it gets a signal that it handles. On Windows `process.kill` ends
+ * the process at once, and only the console can send a signal, so the handlers are called.
+ */
+const receive = (signal) =>
+  IS_WINDOWS ? `process.emit('${signal}')` : `process.kill(process.pid, '${signal}')`
+
 /** Runs a program in a worker. */
 const worker = (program, then = '') => `
   const source = ${JSON.stringify(`${PRELUDE}
@@ -260,7 +269,7 @@ const ENDS = [
       ${SIGNAL_HANDLER}
       const buying = client.getNumber(...NEVER).catch(() => release())
       await requested()
-      process.kill(process.pid, '${name}')
+      ${receive(name)}
       setInterval(() => {}, 1000)`,
     names: NUMBER,
     status: 1
@@ -270,7 +279,7 @@ const ENDS = [
     program: `
       process.once('SIGTERM', () => process.exit(7))
       const number = await new Client().getNumber(...NEVER)
-      process.kill(process.pid, 'SIGTERM')
+      ${receive('SIGTERM')}
       setInterval(() => {}, 1000)`,
     names: NUMBER,
     status: 7
@@ -282,7 +291,7 @@ const ENDS = [
       process.kill(process.pid, 'SIGTERM')
       setInterval(() => {}, 1000)`,
     names: NOTHING,
-    status: 'SIGTERM'
+    status: IS_WINDOWS ? 1 : 'SIGTERM'
   },
   {
     name: 'natural end of a worker with an open order',

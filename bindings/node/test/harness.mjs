@@ -23,9 +23,11 @@ export const NUMBER = { country: '22', maxPrice: 100 }
 
 export const require = createRequire(import.meta.url)
 
+/** The path of a private module of the package. */
+export const modulePath = (file) => path.join(path.dirname(require.resolve('sastaotp')), file)
+
 /** Loads a private module of the package. */
-export const privateModule = (file) =>
-  require(path.join(path.dirname(require.resolve('sastaotp')), file))
+export const privateModule = (file) => require(modulePath(file))
 
 /** Runs a JavaScript program against the sandbox and returns its output. Fails if it hangs. */
 export async function run(

@@ -18,7 +18,8 @@ const KILLS = Number(process.env.SASTAOTP_KILLS ?? 3)
 const LOOP = path.join(import.meta.dirname, 'journal-loop.mjs')
 
 const root = mkdtempSync(path.join(tmpdir(), 'sastaotp-journal-'))
-after(() => rmSync(root, { recursive: true }))
+// A client that lists a purchase keeps its journal open, and Windows does not remove open files.
+if (process.platform !== 'win32') after(() => rmSync(root, { recursive: true }))
 let folders = 0
 const newFolder = () => path.join(root, String(folders++))
 
@@ -30,13 +31,20 @@ const environment = (key, folder) => ({
   NODE_TEST_CONTEXT: ''
 })
 
+/** Whether a program killed itself. Windows has no signals: the exit status is 1 instead. */
+const wasKilled = ({ signal, code }) =>
+  process.platform === 'win32' ? code === 1 : signal === 'SIGKILL'
+
 /** Runs a program that kills itself, with the journal in its environment. Returns its lines. */
 function runUntilKilled(code, key, folder) {
   const program = `
     import { writeSync } from 'node:fs'
     import { Client, OutcomeUnknownError } from 'sastaotp'
     const print = (text) => writeSync(1, text + '\\n')
-    const die = () => process.kill(process.pid, 'SIGKILL')
+    function die() {
+      print('killed')
+      process.kill(process.pid, 'SIGKILL')
+    }
     const NUMBER = ${JSON.stringify(NUMBER)}
     ${code}`
   return new Promise((resolve, reject) => {
@@ -46,7 +54,9 @@ function runUntilKilled(code, key, folder) {
       ['--input-type=module', '-e', program],
       options,
       (error, stdout, stderr) => {
-        if (error?.signal === 'SIGKILL') resolve(stdout.trim().split('\n'))
+        const lines = stdout.trim().split('\n')
+        const last = lines.pop()
+        if (error && wasKilled(error) && last === 'killed') resolve(lines)
         else reject(error ?? new Error(`the program was not killed: ${stdout}${stderr}`))
       }
     )

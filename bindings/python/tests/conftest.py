@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
 import time
 import warnings
+from asyncio.selector_events import BaseSelectorEventLoop
 from pathlib import Path
 from typing import AsyncIterator, Callable, Iterator
 
@@ -21,6 +24,25 @@ ROOT = Path(__file__).resolve().parents[3]
 
 #: A limit in seconds for calls that end at once. On any machine, only a hang exceeds it.
 HANG = 30.0
+
+
+#: For tests that fork. Windows has no forks.
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
+
+
+def refuse_reader(*_: object) -> None:
+    """Stands for ``add_reader`` of a loop that cannot watch a descriptor."""
+    raise NotImplementedError
+
+
+@pytest.fixture(params=["default", "thread"])
+def delivery(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Runs a test twice: with the default event loop, and with one that watches no descriptor."""
+    if request.param == "thread":
+        if sys.platform == "win32":
+            pytest.skip("the default event loop of this system watches no descriptor")
+        monkeypatch.setattr(BaseSelectorEventLoop, "add_reader", refuse_reader)
+    return str(request.param)
 
 
 @pytest.fixture
@@ -63,6 +85,15 @@ async def until_async(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition did not become true"
         await asyncio.sleep(0.01)
+
+
+def press_ctrl_c() -> None:
+    """Interrupt the main thread, like Ctrl-C. Call it from another thread."""
+    if sys.platform == "win32":
+        # The system calls the handler on a thread that it starts.
+        signal.raise_signal(signal.SIGINT)
+    else:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def fork(body: Callable[[], None]) -> int:

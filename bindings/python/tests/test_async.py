@@ -11,12 +11,13 @@ from stub_service import StubService
 
 from sastaotp import AsyncClient, StatusKind
 from sastaotp._completion_reader import SUBMIT_BATCH, CompletionReader
-from sastaotp._native_queue import TAKE_BATCH, Completion, Session
+from sastaotp._native_queue import TAKE_BATCH, Completion
 from sastaotp.testing import Sandbox
 
 WAITS = 1000
 
 
+@pytest.mark.usefixtures("delivery")
 async def test_thousand_waits_share_one_loop(
     sastaotp_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,17 +55,22 @@ def count_submissions_per_batch(monkeypatch: pytest.MonkeyPatch) -> List[int]:
 def count_completions_per_batch(monkeypatch: pytest.MonkeyPatch) -> List[int]:
     """Record how many completions each callback delivers."""
     counts: List[int] = []
-    take = Session.take
+    read_completions, deliver = CompletionReader._read_completions, CompletionReader._deliver
 
-    def record(session: Session) -> Dict[int, Completion]:
-        arrived = take(session)
-        counts.append(len(arrived))
-        return arrived
+    def record(reader: CompletionReader) -> None:
+        counts.append(0)
+        read_completions(reader)
 
-    monkeypatch.setattr(Session, "take", record)
+    def count(reader: CompletionReader, ticket: int, completion: Completion) -> None:
+        counts[-1] += 1
+        deliver(reader, ticket, completion)
+
+    monkeypatch.setattr(CompletionReader, "_read_completions", record)
+    monkeypatch.setattr(CompletionReader, "_deliver", count)
     return counts
 
 
+@pytest.mark.usefixtures("delivery")
 async def test_wait_for_leaves_the_activation_unchanged(async_client: AsyncClient) -> None:
     number = await async_client.get_number("zz_never", country="22", max_price=80)
     loop = asyncio.get_running_loop()
@@ -79,6 +85,7 @@ async def test_wait_for_leaves_the_activation_unchanged(async_client: AsyncClien
     assert (await number.cancel()).state == "cancelled"
 
 
+@pytest.mark.usefixtures("delivery")
 def test_client_moves_from_loop_to_loop(sastaotp_sandbox: Sandbox) -> None:
     client = sastaotp_sandbox.async_client()
 
@@ -93,6 +100,7 @@ def test_client_moves_from_loop_to_loop(sastaotp_sandbox: Sandbox) -> None:
     asyncio.run(client.close())
 
 
+@pytest.mark.usefixtures("delivery")
 async def test_second_loop_at_once_is_refused(async_client: AsyncClient) -> None:
     number = await async_client.get_number("zz_never", country="22", max_price=80)
     waiting = asyncio.create_task(number.wait_for_code(timeout=60))
@@ -109,25 +117,7 @@ async def test_second_loop_at_once_is_refused(async_client: AsyncClient) -> None
     waiting.cancel()
 
 
-def test_loop_without_add_reader_is_polled(sastaotp_sandbox: Sandbox) -> None:
-    class LoopWithoutReaders(asyncio.SelectorEventLoop):
-        def add_reader(self, *_: object) -> None:
-            raise NotImplementedError
-
-    async def buy_ten() -> int:
-        async with sastaotp_sandbox.async_client() as client:
-            numbers = await asyncio.gather(
-                *(client.get_number("tg", country="22", max_price=200) for _ in range(10))
-            )
-            return len({number.id for number in numbers})
-
-    loop = LoopWithoutReaders()
-    try:
-        assert loop.run_until_complete(buy_ten()) == 10
-    finally:
-        loop.close()
-
-
+@pytest.mark.usefixtures("delivery")
 async def test_orders_iterates_over_every_page(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
     sastaotp_sandbox.control("seed", {"wallet": "100000.00"}, api_key=key)

@@ -21,7 +21,7 @@ from sastaotp.testing import Sandbox
 CASES: List[Dict[str, Any]] = [
     case
     for file in sorted((ROOT / "tests/cases").glob("*.json"))
-    for case in json.loads(file.read_text())
+    for case in json.loads(file.read_text(encoding="utf-8"))
 ]
 #: The operations that are methods of an activation.
 ACTIVATION_METHODS = {

@@ -17,7 +17,7 @@ from sastaotp import _c_api, _errors, _operations, _settings
 from sastaotp._arguments import Durability, durability_value
 
 SOURCES = sorted((ROOT / "bindings/python/src/sastaotp").glob("*.py"))
-HEADER = (ROOT / "include/sastaotp.h").read_text()
+HEADER = (ROOT / "include/sastaotp.h").read_text(encoding="utf-8")
 CODE = re.sub(r"/\*.*?\*/|//[^\n]*", " ", HEADER, flags=re.S)
 #: The bodies of the structs and of the enumerations, by the name of the type.
 STRUCTS, ENUMS = (
@@ -124,7 +124,7 @@ def test_new_config_equals_the_initializer() -> None:
 
 
 def test_table_has_exactly_the_called_functions() -> None:
-    sources = "".join(file.read_text() for file in SOURCES)
+    sources = "".join(file.read_text(encoding="utf-8") for file in SOURCES)
     objects = "version|abi|error|amount|config|client|queue|completion"
     called = set(re.findall(rf"\bsastaotp_(?:{objects})_?\w*\b", sources))
     called -= {f"sastaotp_{name}" for name in ("config", "client", "queue", "completion", "error")}
@@ -139,7 +139,7 @@ def test_constants_match_the_header() -> None:
 
 
 def test_status_values_match_the_core() -> None:
-    source = (ROOT / "src/protocol/request.rs").read_text()
+    source = (ROOT / "src/protocol/request.rs").read_text(encoding="utf-8")
     table = re.search(r"fn value\(self\) -> i32 {(.*?)\n    }", source, re.S)
     assert table is not None
     values = {
@@ -149,7 +149,7 @@ def test_status_values_match_the_core() -> None:
 
 
 def test_status_changes_match_the_core() -> None:
-    source = (ROOT / "src/protocol/status.rs").read_text()
+    source = (ROOT / "src/protocol/status.rs").read_text(encoding="utf-8")
     table = re.search(r"impl StatusChange {(.*?)\n}", source, re.S)
     assert table is not None
     kinds = re.findall(r'=> "(\w+)"', table[1])
@@ -207,7 +207,7 @@ def test_every_error_kind_has_a_class() -> None:
 
 
 def test_every_operation_has_a_method() -> None:
-    source = (ROOT / "src/queue/operation.rs").read_text()
+    source = (ROOT / "src/queue/operation.rs").read_text(encoding="utf-8")
     table = re.search(r"const NAMES: .*?= \[(.*?)\]", source, re.S)
     assert table is not None
     names = re.findall(r'"(\w+)"', table[1])
@@ -268,7 +268,7 @@ def imports(file: Path) -> Set[str]:
             if node.level:
                 found.update([node.module] if node.module else [name.name for name in node.names])
 
-    Visitor().visit(ast.parse(file.read_text()))
+    Visitor().visit(ast.parse(file.read_text(encoding="utf-8")))
     return found
 
 
@@ -283,10 +283,14 @@ def test_modules_import_without_circles() -> None:
 
 def test_licences_match_the_project() -> None:
     for name in ("LICENSE-MIT", "LICENSE-APACHE"):
-        assert (ROOT / "bindings/python" / name).read_text() == (ROOT / name).read_text()
+        assert (ROOT / "bindings/python" / name).read_text(encoding="utf-8") == (
+            ROOT / name
+        ).read_text(encoding="utf-8")
 
 
 def test_versions_match() -> None:
-    manifest = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)
+    manifest = re.search(
+        r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(encoding="utf-8"), re.M
+    )
     assert manifest is not None
     assert sastaotp.__version__ == manifest[1] == _c_api.library().sastaotp_version().decode()

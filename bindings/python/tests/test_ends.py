@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -527,6 +528,19 @@ ENDS = [
     ),
 ]
 
+if sys.platform == "win32":
+    ENDS = [end for end in ENDS if "fork" not in end.program]
+else:
+    # Each end with asyncio again, with event loops like the default one on Windows.
+    ENDS += [
+        end._replace(
+            name=f"{end.name}, without descriptor",
+            program=f"watch_no_descriptor()\n{textwrap.dedent(end.program)}",
+        )
+        for end in ENDS
+        if "async" in end.program
+    ]
+
 #: Ends with a purchase of the real sandbox, which stops after the report.
 SANDBOX_PROGRAM = """
 import threading
@@ -555,6 +569,8 @@ from contextlib import suppress
 
 sys.path.insert(0, {str(PROGRAMS)!r})
 from end_prelude import *
+
+accept_signals()
 """
 
 
@@ -596,9 +612,8 @@ def run(end: End) -> Ended:
             [sys.executable, "-W", "default", "-c", program, service.url, "stp_0123456789abcdef"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
             text=True,
-            # Background processes start with SIGINT ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         try:
             send_signals(end, started, requested)
@@ -620,6 +635,16 @@ def send_signals(end: End, started: subprocess.Popen[str], requested: threading.
         else:
             repeat_signal(started, number)
             return
+        send_signal(started, number)
+
+
+def send_signal(started: subprocess.Popen[str], number: int) -> None:
+    if sys.platform == "win32":
+        # The program raises it: see end_prelude.py.
+        assert started.stdin is not None
+        with suppress(OSError):
+            print(number, file=started.stdin, flush=True)
+    else:
         started.send_signal(number)
 
 
@@ -627,7 +652,7 @@ def repeat_signal(started: subprocess.Popen[str], number: int) -> None:
     end = time.monotonic() + NEVER / 2
     while started.poll() is None and time.monotonic() < end:
         time.sleep(0.5)
-        started.send_signal(number)
+        send_signal(started, number)
 
 
 @pytest.fixture(scope="module")

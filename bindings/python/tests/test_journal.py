@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Type
 
 import pytest
-from conftest import HANG, fork
+from conftest import HANG, fork, needs_fork
 
 import sastaotp
 from sastaotp.testing import Sandbox
@@ -28,19 +28,17 @@ TG: Dict[str, Any] = {"country": "22", "max_price": 100}
 #: How many times the looping programs are killed.
 KILLS = int(os.environ.get("SASTAOTP_KILLS", "3"))
 
+#: The exit status of a killed program.
+KILLED = 9 if sys.platform == "win32" else -signal.SIGKILL
+
 IMPORTS = f"""
 import asyncio
 import os
-import signal
 import sys
 import time
 
 sys.path.insert(0, {str(PROGRAMS)!r})
 from end_prelude import *
-
-def die():
-    sys.stdout.flush()
-    os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -53,7 +51,7 @@ def run_until_killed(program: str, sandbox: Sandbox, key: str, folder: Path) -> 
         text=True,
         timeout=120,
     )
-    assert done.returncode == -signal.SIGKILL
+    assert done.returncode == KILLED
     return done.stdout.splitlines()
 
 
@@ -86,7 +84,9 @@ def test_invalid_journal_is_refused(
     assert caught.value.retry == sastaotp.Retry.NEVER
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can write to every folder")
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() == 0, reason="this user can write to every folder"
+)
 def test_folder_must_be_writable(sastaotp_sandbox: Sandbox, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(sastaotp.JournalError, match="ermission"):
@@ -224,6 +224,7 @@ def test_processes_share_the_budget(sastaotp_sandbox: Sandbox, tmp_path: Path) -
         assert client.budget_left() == 1000
 
 
+@needs_fork
 def test_forked_child_has_its_own_journal(sastaotp_sandbox: Sandbox, tmp_path: Path) -> None:
     key = sastaotp_sandbox.key()
     client = sastaotp_sandbox.client(key, journal=tmp_path, budget=1000)
@@ -256,6 +257,7 @@ def test_forked_child_has_its_own_journal(sastaotp_sandbox: Sandbox, tmp_path: P
     client.close()
 
 
+@needs_fork
 def test_forked_children_make_different_intents(sastaotp_sandbox: Sandbox, tmp_path: Path) -> None:
     key = sastaotp_sandbox.key()
 
@@ -272,6 +274,7 @@ def test_forked_children_make_different_intents(sastaotp_sandbox: Sandbox, tmp_p
             client.activation(entry.purchase.activation_id).cancel()
 
 
+@needs_fork
 def test_forked_child_does_not_hold_its_parents_journal(
     sastaotp_sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -293,7 +296,7 @@ def test_forked_child_does_not_hold_its_parents_journal(
             assert listed.purchase is not None
             client.activation(listed.purchase.activation_id).cancel()
     finally:
-        os.kill(int(child), signal.SIGKILL)
+        os.kill(int(child), -KILLED)
 
 
 class Loop:
@@ -335,8 +338,11 @@ class Loop:
 
     def end(self) -> None:
         """Kill both processes."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        if sys.platform == "win32":
+            self.process.kill()
+        else:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join()
 

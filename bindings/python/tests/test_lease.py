@@ -9,7 +9,7 @@ import time
 from typing import List
 
 import pytest
-from conftest import HANG, fork
+from conftest import HANG, fork, needs_fork
 
 import sastaotp
 from sastaotp import AsyncClient, Client, SettlementState
@@ -215,6 +215,7 @@ async def test_lease_cancelled_while_settling_logs_why(
         assert len(await client.unclaimed()) == 1
 
 
+@needs_fork
 def test_forked_child_does_not_settle_the_order(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
     with sastaotp_sandbox.client(key) as client:

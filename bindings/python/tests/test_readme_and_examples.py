@@ -13,7 +13,9 @@ import pytest
 from sastaotp.testing import Sandbox
 
 HERE = Path(__file__).resolve().parents[1]
-SNIPPETS = re.findall(r"^```python\n(.*?)^```", (HERE / "README.md").read_text(), re.M | re.S)
+SNIPPETS = re.findall(
+    r"^```python\n(.*?)^```", (HERE / "README.md").read_text(encoding="utf-8"), re.M | re.S
+)
 #: The output of each snippet, in order. pytest runs a snippet that defines tests.
 OUTPUTS = [
     r"send the SMS to \d+\nthe code is \d+\n",
@@ -49,7 +51,7 @@ def test_each_snippet_has_an_expected_output() -> None:
 @pytest.mark.parametrize("index", range(len(OUTPUTS)))
 def test_readme_snippet_runs(index: int, tmp_path: Path, sastaotp_sandbox: Sandbox) -> None:
     snippet = SNIPPETS[index]
-    (tmp_path / "test_snippet.py").write_text(snippet)
+    (tmp_path / "test_snippet.py").write_text(snippet, encoding="utf-8")
     options: list[str] = []
     if "def test_" in snippet:
         options = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]

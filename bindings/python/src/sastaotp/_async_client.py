@@ -117,6 +117,7 @@ class AsyncClient(BaseClient):
                 raise
         else:
             _ends.report_listed(session, listed)
+        await reader.stop()
 
     async def __aenter__(self) -> AsyncClient:
         self._enter()

@@ -119,7 +119,12 @@ def library() -> ctypes.CDLL:
     try:
         loaded = ctypes.CDLL(str(path))
         version = loaded.sastaotp_abi_version()
-    except (OSError, AttributeError) as error:
+    except OSError as error:
+        raise ImportError(
+            f"loading {path}: {error}: install the package with the pip of this Python, "
+            "which chooses the library for this system"
+        ) from None
+    except AttributeError as error:
         raise ImportError(
             f"loading {path}: {error}: install the library and this package from one version"
         ) from None

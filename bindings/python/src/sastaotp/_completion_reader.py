@@ -10,8 +10,9 @@ from ctypes import c_uint64
 from typing import Any, Callable, Deque, Optional, TypeVar
 
 from . import _operations
+from ._completion_thread import CompletionThread
 from ._errors import Cancelled, SastaotpError
-from ._native_queue import Completion, Session
+from ._native_queue import STORE_CHECK, TAKE_BATCH, Completion, Session
 from ._operations import Operation
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ R = TypeVar("R")
 
 #: The most operations submitted in one callback, so that the loop can run others in between.
 SUBMIT_BATCH = 32
-#: How often to poll for completions if the loop cannot watch a descriptor, in seconds.
+#: How often to poll for completions if there can be neither a descriptor nor a thread, in seconds.
 POLL_INTERVAL = 0.02
 
 
@@ -46,7 +47,8 @@ class CompletionReader:
     """Submits operations and reads their completions on one event loop.
 
     It watches the queue's descriptor only while an operation is in flight, so an idle loop can be
-    closed. Only the loop's thread may use it.
+    closed. If the loop cannot watch it, a thread takes the completions instead. Only the loop's
+    thread may use the reader, apart from ``is_reading`` and ``notify``.
 
     Ctrl-C may interrupt any callback. Therefore a call stays in its collection until it is
     delivered. And a callback first schedules itself again, and cancels that when it has finished.
@@ -63,6 +65,9 @@ class CompletionReader:
         #: Local operations whose results are not needed, by ticket.
         self._local: dict[int, asyncio.Future[None]] = {}
         self._fd: Optional[int] = None
+        self._thread: Optional[CompletionThread] = None
+        #: Whether the thread has scheduled a callback that has not started yet.
+        self._is_notified = False
         self._timer: Optional[asyncio.TimerHandle] = None
 
     @property
@@ -154,6 +159,19 @@ class CompletionReader:
         if self._local:
             await asyncio.wait([*self._local.values()])
 
+    async def stop(self) -> None:
+        """End the threads that otherwise keep the core's client for another second."""
+        threads = [
+            thread for thread in self.session.threads if thread is self._thread or thread.is_idle
+        ]
+        for thread in threads:
+            thread.is_stopped = True
+            # The completion of this local operation wakes a thread. No call waits for it.
+            self.session.submit(_operations.budget_left(), c_uint64())
+        # A thread cannot set an event of asyncio: its loop may be closed.
+        while any(thread.is_alive for thread in threads):  # noqa: ASYNC110
+            await asyncio.sleep(STORE_CHECK)
+
     def _schedule_submit(self) -> None:
         if not self._submit_scheduled:
             # Twice, because Ctrl-C may interrupt the first callback before its first line.
@@ -190,36 +208,91 @@ class CompletionReader:
         self._submitted.pop(call.ticket.value, None)
         completion, call.completion = call.completion, None
         if completion is None and call.ticket.value:
-            completion = self.session.cancel_and_take(call.ticket.value)
+            completion = self.session.cancel_and_take(call.operation, call.ticket.value)
         if completion is not None:
             # The completion arrived just as the coroutine was cancelled.
             id = self.session.abandoned_number(call.operation, completion)
             if id is not None:
                 self.mark_unclaimed(id)
+        # The garbage collector abandons the call again if its task was never finished.
+        call.ticket.value = 0
         self._stop_reading_if_idle()
 
     def _start_reading(self) -> None:
         is_idle = not (self._submitted or self._local)
         if is_idle or self._fd is not None or self._timer is not None:
             return
+        if self._thread is None:
+            if self._watch_descriptor():
+                return
+        elif not self._thread.has_ended:
+            return
+        thread = CompletionThread(self.session, self)
+        try:
+            thread.start()
+            self._thread = thread
+        except RuntimeError:
+            # The process has too many threads, or the interpreter is about to exit.
+            self._timer = self.loop.call_later(POLL_INTERVAL, self._poll)
+
+    def _watch_descriptor(self) -> bool:
+        """Watch the descriptor. False if the loop cannot watch any, or if there is none."""
+        if type(self.loop).add_reader is asyncio.AbstractEventLoop.add_reader:
+            # So no descriptor has to be made.
+            return False
         fd = self.session.fd
+        if fd == -1:
+            return False
         try:
             self.loop.add_reader(fd, self._read_completions)
-            self._fd = fd
         except NotImplementedError:
-            self._timer = self.loop.call_later(POLL_INTERVAL, self._poll)
+            return False
+        self._fd = fd
+        return True
 
     def _poll(self) -> None:
         self._timer = self.loop.call_later(POLL_INTERVAL, self._poll)
         self._read_completions()
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether the completion of an operation is still to be delivered. Any thread."""
+        return bool(self._submitted or self._local) and not self.loop.is_closed()
+
+    def notify(self, has_new: bool) -> None:
+        """Schedule the delivery of completions. Any thread.
+
+        :param has_new: whether completions arrived since the last call. They may be of an operation
+            that the loop's thread is about to record.
+        """
+        if self._is_notified or not (has_new or self._arrived()):
+            return
+        self._is_notified = True
+        # If the loop is closed, the completions stay in `session.arrived` for `abandon_all`.
+        with suppress(RuntimeError):
+            # Twice, because Ctrl-C may interrupt the first callback before its first line.
+            self.loop.call_soon_threadsafe(self._read_completions)
+            self.loop.call_soon_threadsafe(self._read_completions)
+
+    def _arrived(self) -> list[int]:
+        """Return the tickets of this reader that have arrived and are not delivered."""
+        arrived = {*self.session.arrived}
+        return [*(self._submitted.keys() & arrived), *(self._local.keys() & arrived)]
+
     def _read_completions(self) -> None:
         again = self.loop.call_soon(self._read_completions)
-        for ticket, completion in [*self.session.take().items()]:
-            self._deliver(ticket, completion)
-            del self.session.arrived[ticket]
+        self._is_notified = False
+        if self._thread is None or self._thread.has_ended:
+            self.session.take()
+        tickets = self._arrived()
+        for ticket in tickets[:TAKE_BATCH]:
+            completion = self.session.arrived.get(ticket)
+            if completion is not None:
+                self._deliver(ticket, completion)
+            self.session.arrived.pop(ticket, None)
         self._stop_reading_if_idle()
-        again.cancel()
+        if len(tickets) <= TAKE_BATCH:
+            again.cancel()
 
     def _deliver(self, ticket: int, completion: Completion) -> None:
         call = self._submitted.get(ticket)

@@ -12,8 +12,12 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 #: The folder of the compiled files in an installed wheel.
 BUNDLE = _PACKAGE / "_bundle"
-LIBRARY_NAME = "libsastaotp.dylib" if sys.platform == "darwin" else "libsastaotp.so"
-PROGRAM_NAME = "sastaotp-sandbox"
+#: The names of the library and of the sandbox program on systems that do not use those of Linux.
+_NAMES = {
+    "win32": ("sastaotp.dll", "sastaotp-sandbox.exe"),
+    "darwin": ("libsastaotp.dylib", "sastaotp-sandbox"),
+}
+LIBRARY_NAME, PROGRAM_NAME = _NAMES.get(sys.platform, ("libsastaotp.so", "sastaotp-sandbox"))
 
 
 def find_library() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 import weakref
 from collections import deque
@@ -15,13 +16,25 @@ from contextlib import suppress
 from ctypes import byref, c_size_t, c_uint64, memmove, memset, sizeof
 from functools import partial
 from operator import methodcaller
-from typing import Any, Callable, Deque, Iterator, NamedTuple, Optional, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Deque,
+    Iterator,
+    NamedTuple,
+    Optional,
+    TypeVar,
+)
 
 from . import _c_api, _operations
 from ._error_json import error_from_json
 from ._errors import SastaotpError
 from ._operations import Operation
 from ._settings import Settings, call
+
+if TYPE_CHECKING:
+    from ._completion_thread import CompletionThread
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,6 +47,8 @@ JOIN_SLICE_MS = 50
 TAKE_BATCH = 64
 #: How long a local operation, which sends no request, may take, in seconds.
 LOCAL_TIMEOUT = 1.0
+#: How often to check whether a thread has stored a completion that it took, in seconds.
+STORE_CHECK = 0.001
 
 
 class Completion(NamedTuple):
@@ -63,6 +78,16 @@ class Hold:
     __slots__ = ("__weakref__",)
 
 
+class Batch:
+    """Completions that one thread has taken: the first ``unread`` of them are not read yet."""
+
+    __slots__ = ("taken", "unread")
+
+    def __init__(self) -> None:
+        self.taken = (_c_api.CompletionPointer * TAKE_BATCH)()
+        self.unread = c_size_t()
+
+
 class Session:
     """The core's client and queue. They are freed with the last reference to the session.
 
@@ -87,9 +112,11 @@ class Session:
         self._dropped: Deque[str] = deque()
         #: Completions that were read and are not delivered yet, by ticket.
         self.arrived: dict[int, Completion] = {}
-        #: Completions that were taken: the first ``_unread`` of them are not read yet.
-        self._taken = (_c_api.CompletionPointer * TAKE_BATCH)()
-        self._unread = c_size_t()
+        #: Completions that no call waits for any more, by ticket. They may still arrive.
+        self._unwanted: dict[int, Operation[Any]] = {}
+        #: Threads that take completions for event loops.
+        self.threads: list[CompletionThread] = []
+        self._batch = Batch()
         call(self._lib, "sastaotp_client_new", byref(settings.config), byref(self._client))
         call(
             self._lib,
@@ -112,7 +139,10 @@ class Session:
 
     @property
     def fd(self) -> int:
-        """A descriptor that is readable while a completion can be taken."""
+        """A descriptor that is readable while a completion can be taken, or -1.
+
+        On Windows it is a socket, which the first call makes.
+        """
         return int(self._lib.sastaotp_queue_fd(self._queue))
 
     def hold(self, id: str) -> Hold:
@@ -183,16 +213,23 @@ class Session:
             while not handle:
                 if self.closed and not survives_close:
                     self.cancel(ticket.value)
-                call(
-                    self._lib,
-                    "sastaotp_queue_join",
-                    self._queue,
-                    ticket,
-                    JOIN_SLICE_MS,
-                    byref(handle),
-                )
-            completion = self._read(handle)
-            self._free(handle)
+                try:
+                    call(
+                        self._lib,
+                        "sastaotp_queue_join",
+                        self._queue,
+                        ticket,
+                        JOIN_SLICE_MS,
+                        byref(handle),
+                    )
+                except SastaotpError:
+                    completion = self._taken_by_thread(operation, ticket.value)
+                    if completion is None:
+                        raise
+                    break
+            else:
+                completion = self._read(handle)
+                self._free(handle)
             # Nothing may follow this line: an interruption after it would lose the purchase.
             return convert(self.result(operation, completion, started))
         except SastaotpError:
@@ -228,49 +265,65 @@ class Session:
         log.debug("%s: %d failed in %.3f s: %s", operation.name, completion.ticket, elapsed, error)
         return error
 
-    def take(self) -> dict[int, Completion]:
-        """Take a batch of completions, and return all that are not delivered yet.
+    def take(self, batch: Optional[Batch] = None, timeout_ms: int = 0) -> bool:
+        """Take completions to ``arrived``, and return whether there were any.
 
-        The caller removes a completion from the dictionary once it is delivered.
+        The caller removes a completion from ``arrived`` once it is delivered. Each thread needs a
+        batch; the one of the session is for the thread of the event loop.
         """
-        self._read_taken()
+        batch = batch or self._batch
+        self._read_taken(batch)
         call(
             self._lib,
             "sastaotp_queue_take",
             self._queue,
-            self._taken,
+            batch.taken,
             TAKE_BATCH,
-            0,
-            byref(self._unread),
+            timeout_ms,
+            byref(batch.unread),
         )
-        self._read_taken()
-        return self.arrived
+        has_new = bool(batch.unread.value)
+        self._read_taken(batch)
+        self._drop_unwanted()
+        return has_new
 
-    def _read_taken(self) -> None:
-        while self._unread.value:
-            handle = self._taken[self._unread.value - 1]
+    def _read_taken(self, batch: Batch) -> None:
+        while batch.unread.value:
+            handle = batch.taken[batch.unread.value - 1]
             completion = self._read(handle)
             self.arrived[completion.ticket] = completion
-            rest = c_size_t(self._unread.value - 1)
+            rest = c_size_t(batch.unread.value - 1)
             at_once(
                 partial(self._lib.sastaotp_completion_free, handle),
-                partial(memmove, byref(self._unread), byref(rest), sizeof(rest)),
+                partial(memmove, byref(batch.unread), byref(rest), sizeof(rest)),
             )
+
+    def _drop_unwanted(self) -> None:
+        """Drop the completions that no call waits for, and list the numbers that they bought."""
+        for ticket in [*self._unwanted]:
+            completion = self.arrived.get(ticket)
+            if completion is not None:
+                operation = self._unwanted.pop(ticket, None)
+                if operation is not None:
+                    id = self.abandoned_number(operation, completion)
+                    if id is not None:
+                        self._dropped.append(id)
+                self.arrived.pop(ticket, None)
 
     def cancel(self, ticket: int) -> None:
         """Complete an operation now: as cancelled, or with a result that has already arrived."""
         self._lib.sastaotp_queue_cancel(self._queue, ticket)
 
-    def cancel_and_take(self, ticket: int) -> Optional[Completion]:
+    def cancel_and_take(self, operation: Operation[Any], ticket: int) -> Optional[Completion]:
         """Cancel an operation and take its completion. None if it was taken before."""
         self.cancel(ticket)
-        self._read_taken()
-        return self.arrived.pop(ticket, None) or self._join(ticket, 0)
+        self._read_taken(self._batch)
+        return self.arrived.pop(ticket, None) or self._join(operation, ticket, 0)
 
     def abandon(self, operation: Operation[Any], ticket: int) -> None:
         """Cancel an operation whose call was interrupted, and list a number that it bought."""
         log.debug("%s: %d abandoned", operation.name, ticket)
-        completion = self.cancel_and_take(ticket)
+        completion = self.cancel_and_take(operation, ticket)
         if completion is not None:
             self._abandon_completion(operation, completion)
 
@@ -301,19 +354,43 @@ class Session:
         """Run an operation that sends no request. None if it takes longer than a second."""
         ticket = c_uint64()
         self.submit(operation, ticket)
-        completion = self._join(ticket.value, round(LOCAL_TIMEOUT * 1000))
+        completion = self._join(operation, ticket.value, round(LOCAL_TIMEOUT * 1000))
         if completion is None or completion.json is None:
             return None
         return operation.decode(completion.json)
 
-    def _join(self, ticket: int, timeout_ms: int) -> Optional[Completion]:
-        """Take the completion of a ticket. None at a timeout, or if it was taken before."""
+    def _join(
+        self, operation: Operation[Any], ticket: int, timeout_ms: int
+    ) -> Optional[Completion]:
+        """Take the completion of a ticket. None at a timeout, or if it was delivered before."""
         handle = _c_api.CompletionPointer()
-        self._lib.sastaotp_queue_join(self._queue, ticket, timeout_ms, byref(handle), None)
+        status = self._lib.sastaotp_queue_join(self._queue, ticket, timeout_ms, byref(handle), None)
         try:
-            return self._read(handle) if handle else None
+            if handle:
+                return self._read(handle)
         finally:
             self._free(handle)
+        if status != _c_api.OK:
+            return self._taken_by_thread(operation, ticket)
+        self._unwanted[ticket] = operation
+        return None
+
+    def _taken_by_thread(self, operation: Operation[Any], ticket: int) -> Optional[Completion]:
+        """Take a completion that a thread of an event loop has taken. None if none did.
+
+        The thread may not have stored it yet, and stores it in its current round.
+        """
+        rounds = [(thread, thread.rounds) for thread in self.threads]
+        if any(thread.is_current for thread, _ in rounds):
+            # The garbage collector calls this on that thread, which can store nothing meanwhile.
+            self._unwanted[ticket] = operation
+            return self.arrived.pop(ticket, None)
+        # The threads stop when the interpreter exits; then the report has been written.
+        while ticket not in self.arrived and not sys.is_finalizing():
+            if all(thread.has_ended or thread.rounds != before for thread, before in rounds):
+                break
+            time.sleep(STORE_CHECK)
+        return self.arrived.pop(ticket, None)
 
     def _free(self, handle: Any) -> None:
         """Free a completion and clear its handle. The completion of a purchase holds the number."""

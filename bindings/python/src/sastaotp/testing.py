@@ -41,6 +41,8 @@ class Sandbox:
             [str(program), "--port", str(port), "--until-eof"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # On Windows, no console opens, and a Ctrl-C of this console does not reach the program.
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         # Runs when the interpreter exits too, but not in a forked child.
         self._stop = weakref.finalize(self, _stop, self._process, os.getpid())

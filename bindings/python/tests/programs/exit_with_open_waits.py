@@ -1,4 +1,7 @@
-"""Exits with open waits. Arguments: the sandbox's address; threads, tasks or both."""
+"""Exits with open waits.
+
+Arguments: the sandbox's address; threads, tasks, both, or "tasks without descriptor".
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import os
 import sys
 import threading
 import time
+
+from end_prelude import watch_no_descriptor
 
 import sastaotp
 
@@ -29,7 +34,9 @@ async def wait_in_tasks() -> None:
     await asyncio.sleep(0.05)
 
 
-if KIND != "tasks":
+if KIND == "tasks without descriptor":
+    watch_no_descriptor()
+if KIND in ("threads", "both"):
     wait_in_threads()
 if KIND != "threads":
     asyncio.run(wait_in_tasks())

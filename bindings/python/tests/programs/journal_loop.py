@@ -1,7 +1,8 @@
 """Buys, waits, settles and reconciles on threads of two processes until it is killed.
 
 Arguments: the service's address, an API key and the folder of the journal. The child is forked with
-the client of its parent. Prints "try" before each purchase, and "bought" with the id after it.
+the client of its parent, if the system has forks. Prints "try" before each purchase, and "bought"
+with the id after it.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def main() -> None:
     write("started")
     url, key, folder = sys.argv[1:]
     shared = open_client(url, key, folder)
-    os.fork()
+    if sys.platform != "win32":
+        os.fork()
     for thread in range(THREADS):
         threading.Thread(target=loop, args=(shared, thread)).start()
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -13,9 +17,35 @@ TOLERANCE = 1024
 def resident_kb() -> int:
     """Return the resident memory of this process in KB."""
     gc.collect()
-    lines = Path("/proc/self/status").read_text().splitlines()
+    if sys.platform == "win32":
+        return working_set_kb()
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(os.getpid())]))
+    lines = status.read_text(encoding="utf-8").splitlines()
     line = next(line for line in lines if line.startswith("VmRSS:"))
     return int(line.split()[1])
+
+
+def working_set_kb() -> int:
+    """Return the resident memory of this process on Windows in KB."""
+
+    class Counters(ctypes.Structure):
+        """PROCESS_MEMORY_COUNTERS"""
+
+        _fields_ = (
+            ("size", ctypes.c_uint32),
+            ("page_faults", ctypes.c_uint32),
+            ("peak_working_set", ctypes.c_size_t),
+            ("working_set", ctypes.c_size_t),
+            ("pools_and_page_file", ctypes.c_size_t * 6),
+        )
+
+    counters = Counters(ctypes.sizeof(Counters))
+    kernel32 = ctypes.CDLL("kernel32")
+    process = ctypes.c_void_p(kernel32.GetCurrentProcess())
+    assert kernel32.K32GetProcessMemoryInfo(process, ctypes.byref(counters), counters.size)
+    return int(counters.working_set) // 1024
 
 
 def measure(name: str, count: int, run_calls: Callable[[int], None]) -> None:
