@@ -494,7 +494,7 @@ fn interrupt(process: u32) {
     assert_ne!(sent, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Makes the process the first of its own group, which gets Ctrl-Break alone.
+/// Makes the process the first of a new group, which gets Ctrl-Break alone.
 #[cfg(windows)]
 fn new_group(command: &mut Command) -> &mut Command {
     use std::os::windows::process::CommandExt as _;
