@@ -628,16 +628,21 @@ fn rust_flags(root: &Path, names: &Names, target_dir: &Path) -> Result<Vec<Strin
     // prefix that matches counts.
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
-    let folders = [
-        (Some(root.to_owned()), "sastaotp"),
-        (Some(target_dir.to_owned()), "target"),
-        (Some(sysroot(root)?.join("lib/rustlib/src/rust")), "rust"),
-        (cargo_home.map(|home| home.join("registry/src")), "crates"),
+    let mut folders = vec![
+        (root.to_owned(), "sastaotp"),
+        (target_dir.to_owned(), "target"),
+        (sysroot(root)?.join("lib/rustlib/src/rust"), "rust"),
     ];
+    // cargo's names for the folder of crates.io, from version 1.85 on and before, and the folder of
+    // all registries.
+    for registry in ["", "index.crates.io-6f17d22bba15001f", "index.crates.io-1949cf8c6b5b557f"] {
+        folders.extend(
+            cargo_home.iter().map(|home| (home.join("registry/src").join(registry), "crates")),
+        );
+    }
     for (folder, name) in folders {
-        let folder =
-            folder.map(|folder| format!("--remap-path-prefix={}={name}", folder.display()));
-        flags.extend(folder);
+        let folder = folder.display().to_string();
+        flags.push(format!("--remap-path-prefix={}={name}", folder.trim_end_matches('/')));
     }
     Ok(flags)
 }
