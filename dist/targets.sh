@@ -24,7 +24,7 @@ aarch64-apple-darwin       aarch64-macos-none      -
 built_here='x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl
 aarch64-unknown-linux-musl x86_64-pc-windows-gnu'
 
-fail() { echo "dist/${0##*/}: $*" >&2; exit 1; }
+fail() { echo "$0: $*" >&2; exit 1; }
 
 # Reads the row of a target.
 choose() {
@@ -41,9 +41,11 @@ choose() {
     runner=$tools/bin/run-$target
 }
 
-# Whether rustc has the target's standard library, or its source.
-has_std() { compgen -G "$("$1" --print sysroot)/lib/rustlib/$target/lib/libstd-*" >/dev/null; }
-has_source() { [ -e "$("$1" --print sysroot)/lib/rustlib/src/rust/library/Cargo.toml" ]; }
+# Whether rustc has the target's standard library, or its source. In a pattern, the backslashes of a
+# path of Windows would quote the next character.
+rustlib() { echo "$("$1" --print sysroot | tr '\\' /)/lib/rustlib"; }
+has_std() { compgen -G "$(rustlib "$1")/$target/lib/libstd-*" >/dev/null; }
+has_source() { [ -e "$(rustlib "$1")/src/rust/library/Cargo.toml" ]; }
 
 # Exports the variables for cargo. Needs the tools that dist/toolchain installs.
 use() {
@@ -81,12 +83,13 @@ use() {
 
 # Compiles build_native, which has the flags and the names, unless it is newer than its source.
 native=$tools/build_native
+case $host_rust in *-windows-*) native+=.exe ;; esac
 compile_native() {
     mkdir -p "$tools"
     [ "$native" -nt bindings/build_native.rs ] && return
     # In a new folder, because two targets may be built at the same time.
     local new
     new=$(mktemp -d "$tools/build.XXXXXX")
-    rustc --edition 2024 -o "$new/build_native" bindings/build_native.rs &&
-        mv "$new/build_native" "$native" && rmdir "$new"
+    rustc --edition 2024 -o "$new/${native##*/}" bindings/build_native.rs &&
+        mv "$new/${native##*/}" "$native" && rm -r "$new"
 }

@@ -1,7 +1,12 @@
-# Runs the steps of a script, which sources this: functions, several at the same time. The output of
-# a step is printed when it ends, and stays in LOGS/STEP.log. A step FUNCTION@ARGUMENT passes an
-# argument to its function.
+# Runs the steps of the script that sources it, several at a time. A step is the name of a function,
+# or FUNCTION@ARGUMENT. The script sets `steps` and `logs`, the folder for the logs. The output of a
+# step is printed when the step ends, and stays in STEP.log.
 
+# `wait -n -p` is the newest feature in use.
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)) || {
+    echo "$0: running in bash $BASH_VERSION: install bash 5.1 or newer, with brew on macOS" >&2
+    exit 1
+}
 declare -A step_of began seconds cpu result
 # The position of the next step in `steps`, and the steps that failed.
 next=0 failed=()
@@ -47,7 +52,7 @@ run_steps() {
         code=0 pid=
         wait -n -p pid "${!step_of[@]}" 2>/dev/null || code=$?
         if [ -z "$pid" ]; then
-            # A step had ended before the wait.
+            # A step ended before the wait.
             for pid in "${!step_of[@]}"; do kill -0 "$pid" 2>/dev/null || break; done
             code=0
             wait "$pid" || code=$?

@@ -1,4 +1,4 @@
-//! The parts of `unix.rs` on macOS, the BSDs and the like.
+//! The parts of `unix.rs` for macOS, the BSDs and other systems that are not Linux.
 
 use std::fs::File;
 use std::io;
@@ -16,8 +16,8 @@ pub(super) fn open_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
     rustix::net::socket_with(family, SocketType::STREAM, flags, None)
 }
 
-/// Opens a non-blocking TCP socket that is closed on exec. Writing to it raises no signal if the
-/// peer has closed it: elsewhere the standard library avoids the signal.
+/// Opens a non-blocking TCP socket that is closed on exec. Writing to it raises no SIGPIPE if the
+/// peer has closed it. On other systems the standard library's flags of send(2) prevent the signal.
 #[cfg(target_vendor = "apple")]
 pub(super) fn open_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
@@ -41,7 +41,7 @@ pub(super) fn try_process_lock(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Allocates nothing: a system call that keeps the length of the file does not exist.
+/// Allocates nothing: rustix has no call for it that keeps the length of the file.
 #[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail")]
 pub(super) fn allocate(_: &File, _: u64) -> io::Result<()> {
     Ok(())

@@ -25,11 +25,11 @@ use super::{AsFd, BorrowedFd, Connect, Interest, OwnedFd, Settled, Waited};
 const SLICE: Duration = Duration::from_millis(50);
 /// How long the connection of a [`ReadyFd`] may take. It stays on this machine.
 const PAIR_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many connections of other programs may wait before that of a [`ReadyFd`].
-const MAX_STRANGERS: i32 = 16;
-/// How often a file that another program keeps for itself is opened, and the pause in between. A
-/// virus scanner has finished by then.
-const OPENS: u32 = 20;
+/// How many connections of other programs may wait to be accepted before that of a [`ReadyFd`].
+const BACKLOG: i32 = 16;
+/// How often to try to open a file that another program does not share, and the pause in between.
+/// A virus scanner has finished by then.
+const OPEN_ATTEMPTS: u32 = 20;
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 /// The extension of a file of a journal that is being removed.
@@ -195,8 +195,7 @@ pub(crate) fn is_local_failure(error: &io::Error) -> bool {
 
 /// A socket that is readable while it is set. Set it under the lock of the state it mirrors.
 ///
-/// It is one end of a connection of this process with itself, which is made when the socket is
-/// first used.
+/// It is one end of a connection of this process to itself. The first call of `fd` makes it.
 #[derive(Debug)]
 pub(crate) struct ReadyFd {
     state: Mutex<ReadyState>,
@@ -252,14 +251,16 @@ impl Pair {
         let socket = || Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP));
         let listener = socket()?;
         listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-        listener.listen(MAX_STRANGERS)?;
+        listener.listen(BACKLOG)?;
         listener.set_nonblocking(true)?;
         let writer = socket()?;
         writer.connect_timeout(&listener.local_addr()?, PAIR_TIMEOUT)?;
         // Another program may have connected first, or reset its connection. If one took over the
         // port, nothing arrives.
-        for _ in 0..=MAX_STRANGERS {
-            poll(&mut [PollFd::new(&listener, PollFlags::IN)], PAIR_TIMEOUT)?;
+        for _ in 0..=BACKLOG {
+            if !poll(&mut [PollFd::new(&listener, PollFlags::IN)], PAIR_TIMEOUT)? {
+                break;
+            }
             let Ok((reader, peer)) = listener.accept() else { continue };
             let is_ours = peer.as_socket() == writer.local_addr()?.as_socket()
                 && reader.local_addr()?.as_socket() == writer.peer_addr()?.as_socket();
@@ -288,9 +289,9 @@ impl Pair {
 
 /// A file of a journal, or the file that locks its folder.
 ///
-/// The owner of a journal's file, or of the lock, is the process whose handle can write to it: no
-/// other handle can be opened such at the same time. The system closes the handles of a process
-/// that ends, however it ends. A lock of `LockFileEx` would not do, because other processes could
+/// The owner of a journal's file, or of the lock, is the process whose handle can write to it: only
+/// one such handle can be open at a time. The system closes the handles of a process that ends,
+/// however it ends. A lock of `LockFileEx` would not do, because other processes could
 /// not read the file. A virus scanner or a backup that does not share its handle looks like an
 /// owner.
 #[derive(Debug)]
@@ -319,7 +320,7 @@ impl JournalFile {
     /// Opens a file of a journal.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        Ok(Self::new(path, open_patiently(options.read(true), path)?, false))
+        Ok(Self::new(path, open_with_retries(options.read(true), path)?, false))
     }
 
     /// Opens the file that locks a folder. Creates it if it does not exist. It cannot be removed
@@ -327,11 +328,11 @@ impl JournalFile {
     pub(crate) fn open_lock(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
-        let opened = match open_patiently(&options, path) {
+        let opened = match open_with_retries(&options, path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 match OpenOptions::new().write(true).create_new(true).open(path) {
                     Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                    _ => open_patiently(&options, path),
+                    _ => open_with_retries(&options, path),
                 }
             }
             opened => opened,
@@ -415,9 +416,9 @@ impl JournalFile {
     }
 }
 
-/// Opens a file, again if another program keeps it for itself.
-fn open_patiently(options: &OpenOptions, path: &Path) -> io::Result<fs::File> {
-    for _ in 1..OPENS {
+/// Opens a file. Tries again if another program does not share it.
+fn open_with_retries(options: &OpenOptions, path: &Path) -> io::Result<fs::File> {
+    for _ in 1..OPEN_ATTEMPTS {
         match options.open(path) {
             Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => {}
             opened => return opened,

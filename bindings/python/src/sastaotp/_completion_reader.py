@@ -236,9 +236,9 @@ class CompletionReader:
             self._timer = self.loop.call_later(POLL_INTERVAL, self._poll)
 
     def _watch_descriptor(self) -> bool:
-        """Watch the descriptor. False if the loop cannot watch any, or if there is none."""
+        """Watch the descriptor. False if the loop cannot watch one, or if there is none."""
         if type(self.loop).add_reader is asyncio.AbstractEventLoop.add_reader:
-            # So no descriptor has to be made.
+            # Checked before `fd`, which may create a descriptor.
             return False
         fd = self.session.fd
         if fd == -1:

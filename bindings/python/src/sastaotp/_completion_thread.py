@@ -43,15 +43,15 @@ class CompletionThread:
         self._thread = threading.Thread(target=self._run, name="sastaotp", daemon=True)
         #: How often the thread has stored all that it took.
         self.rounds = 0
-        #: Whether the thread takes no more completions. It is set before the last look at the
-        #: reader. The reader reads it after it has recorded an operation, so one of both sees the
-        #: other. If both do, there are two threads for a while.
+        #: Whether the thread takes no more completions. The thread sets it, and then checks the
+        #: reader once more. The reader records an operation, and then checks this flag. So at least
+        #: one of them notices the other. If both do, there are two threads for a while.
         self.has_ended = False
         #: Whether the thread must end at the next completion.
         self.is_stopped = False
 
     def start(self) -> None:
-        """Start the thread. Raises RuntimeError if the process can start none."""
+        """Start the thread. Raises RuntimeError if the process cannot start another one."""
         assert self._session is not None
         self._session.threads.append(self)
         try:
