@@ -396,6 +396,11 @@ fn build(options: &Options, names: &Names) -> Result<()> {
         let mut path = built.join(&cargo_file);
         if let Some(out) = &options.out {
             path = copy(&path, &out.join(&file))?;
+            if key == "static" && names.target.ends_with("windows-gnu") {
+                // The debug symbols name the folders of the builder.
+                let tools = Tools::find(options, &names.target, &built)?;
+                execute(tools.program("objcopy")?.arg("--strip-debug").arg(&path))?;
+            }
         }
         println!("{key}={}", path.display());
     }
