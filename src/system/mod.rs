@@ -1,12 +1,12 @@
 //! The operating system behind one interface, with a file for each system. No other file depends on
 //! the system, except `capi/system.rs`, whose part needs unsafe code.
 //!
-//! - waits that a token ends: [`Event`], [`wait_for_socket`], [`wait_for_event`],
-//!   [`wait_for_connects`]
-//! - connections: [`connect`], [`is_local_failure`]
-//! - the descriptor of a queue: [`ReadyFd`]
-//! - the files of a journal: [`JournalFile`], [`create_folder`], [`sync_folder`], [`remove_file`],
-//!   [`is_network_folder`], [`boot_id`]
+//! - waits that a token ends: `Event`, `wait_for_socket`, `wait_for_event`,
+//!   `wait_for_connects`
+//! - connections: `connect`, `is_local_failure`
+//! - the descriptor of a queue: `ReadyFd`
+//! - the files of a journal: `JournalFile`, `create_folder`, `sync_folder`, `remove_file`,
+//!   `is_network_folder`, `boot_id`
 //! - the interrupts that end a program: `interrupt_flag`, with the feature `doctor`
 
 #[cfg(not(any(unix, windows)))]
