@@ -1,8 +1,7 @@
 //! The operating system behind one interface, with a file for each system. No other file depends on
 //! the system, except `capi/system.rs`, whose part needs unsafe code.
 //!
-//! - waits that a token ends: `Event`, `wait_for_socket`, `wait_for_event`,
-//!   `wait_for_connects`
+//! - waits that a token ends: `Event`, `wait_for_socket`, `wait_for_event`, `wait_for_connects`
 //! - connections: `connect`, `is_local_failure`
 //! - the descriptor of a queue: `ReadyFd`
 //! - the files of a journal: `JournalFile`, `create_folder`, `sync_folder`, `remove_file`,
