@@ -25,6 +25,7 @@ if(SASTAOTP_BUILD_STATIC)
 endif()
 
 install(FILES "${SASTAOTP_ROOT}/LICENSE-APACHE" "${SASTAOTP_ROOT}/LICENSE-MIT"
+    "${SASTAOTP_ROOT}/THIRD-PARTY-LICENSES"
     DESTINATION "${CMAKE_INSTALL_DATAROOTDIR}/licenses/sastaotp" COMPONENT sastaotp_runtime)
 
 # Writes the files of both packages, and sets their folders.

@@ -23,6 +23,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 PROGRAM = "sastaotp-sandbox"
+#: The licences of the code in the compiled files.
+LICENCES = "THIRD-PARTY-LICENSES"
 #: The parts of the checkout that cargo needs. Cargo.toml also names the tests and examples.
 RUST_SOURCES = (
     "Cargo.toml",
@@ -30,6 +32,7 @@ RUST_SOURCES = (
     "bindings/build_native.rs",
     "build.rs",
     "README.md",
+    LICENCES,
     "src",
     "include",
     "tests",
@@ -87,6 +90,7 @@ class BuildHook(BuildHookInterface[Any]):
             copy = Path(shutil.copyfile(file, Path(self.copies.name) / name))
             copy.chmod(mode)
             force_include[str(copy)] = f"sastaotp/_bundle/{name}"
+        force_include[str(rust / LICENCES)] = f"sastaotp/_bundle/{LICENCES}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{native.tags}"
 

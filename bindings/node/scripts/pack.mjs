@@ -20,6 +20,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 
 const PACKAGE = path.resolve(import.meta.dirname, '..')
+// The licences of the code in the native files.
+const LICENCES = 'THIRD-PARTY-LICENSES'
 const CHECKOUT = path.resolve(PACKAGE, '../..')
 const [out, ...natives] = process.argv.slice(2)
 const folder = path.resolve(out ?? path.join(CHECKOUT, 'target/node/packages'))
@@ -116,7 +118,8 @@ function packPlatform({ library, libraryName, program, npm }) {
   // A folder that was downloaded may have lost the permission to execute.
   for (const [from, file, mode] of [
     [library, libraryName, 0o644],
-    [program, path.basename(program), 0o755]
+    [program, path.basename(program), 0o755],
+    [path.join(CHECKOUT, LICENCES), LICENCES, 0o644]
   ]) {
     cpSync(from, path.join(to, file))
     chmodSync(path.join(to, file), mode)
