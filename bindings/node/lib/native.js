@@ -4,7 +4,7 @@
 // wait. Handles are addresses (bigint). Output arguments are typed arrays of one element.
 
 const { isAscii } = require('node:buffer')
-const koffi = require('koffi')
+const koffi = require('./koffi.js')
 const { ConfigError, createError } = require('./errors.js')
 const { locateLibrary } = require('./locate.js')
 

@@ -3,7 +3,7 @@
 // A poller keeps the process alive between `start` and `stop`.
 
 const { isMainThread } = require('node:worker_threads')
-const koffi = require('koffi')
+const koffi = require('./koffi.js')
 
 /** The shortest and the longest pause of a TimerPoller, in milliseconds. */
 const MIN_PAUSE = 1

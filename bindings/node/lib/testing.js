@@ -33,9 +33,15 @@ class Sandbox {
     const lines = createInterface(child.stdout)
     const line = await Promise.race([
       once(lines, 'line').then(([text]) => text),
-      once(child, 'close').then(() => {
-        throw new Error(`starting ${program}: it exited: ${Buffer.concat(stderr)}`)
-      })
+      once(child, 'close').then(
+        () => {
+          throw new Error(`starting ${program}: it exited: ${Buffer.concat(stderr)}`)
+        },
+        (cause) => {
+          const remedy = 'make the program executable, or install the package again'
+          throw new Error(`starting ${program}: ${cause.message}: ${remedy}`, { cause })
+        }
+      )
     ])
     lines.close()
     for (const handle of [child, ...child.stdio]) handle.unref()

@@ -486,6 +486,15 @@ describe('the process', () => {
     await assert.rejects(client.getBalance(), { name: 'ConfigError', message: /closed/ })
   })
 
+  test('a sandbox that cannot run says why', async () => {
+    const code = `
+      import { Sandbox } from 'sastaotp/testing'
+      // A file that is no program.
+      process.env.SASTAOTP_SANDBOX = ${JSON.stringify(import.meta.filename)}
+      await Sandbox.start().catch((error) => console.log(error.message))`
+    assert.match(await run(code), /^starting .*: make the program executable, or install/)
+  })
+
   test('the sandbox exits with a killed process', async () => {
     const code = `
       import { Sandbox } from 'sastaotp/testing'

@@ -37,13 +37,22 @@ class Sandbox:
     def __init__(self, *, port: int = 0) -> None:
         program = find_sandbox()
         # The program exits at the end of its standard input, even if this process is killed.
-        self._process = subprocess.Popen(
-            [str(program), "--port", str(port), "--until-eof"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # On Windows, no console opens, and a Ctrl-C of this console does not reach the program.
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        try:
+            self._process = subprocess.Popen(
+                [str(program), "--port", str(port), "--until-eof"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # On Windows, no console opens, and a Ctrl-C of this console does not reach the
+                # program.
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except PermissionError as error:
+            raise PermissionError(
+                error.errno,
+                f"starting the sandbox: {error.strerror}: make the program executable, "
+                "or install the package with pip, which does",
+                str(program),
+            ) from error
         # Runs when the interpreter exits too, but not in a forked child.
         self._stop = weakref.finalize(self, _stop, self._process, os.getpid())
         # Clients can still wait for replies to purchases.
