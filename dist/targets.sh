@@ -1,11 +1,11 @@
 # The targets, their tools, and the variables with which cargo builds for one of them. The scripts
 # of dist/ source it in the project's folder. Like dist/build and dist/cargo it runs in bash 3.2,
-# which macOS has.
+# the version on macOS.
 
 tools=$PWD/target/tools/cross
 host_rust=$(rustc -vV 2>/dev/null | sed -n 's/^host: //p') || host_rust=
 # The programs of rustup's toolchain that read and write object files of all targets.
-host_tools=$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$host_rust/bin
+host_tools=$(rustc --print sysroot 2>/dev/null || :)/lib/rustlib/$host_rust/bin
 
 # For each target: zig's name, or `-` if another compiler links; the processor that QEMU emulates on
 # other machines; the Debian packages.
@@ -25,11 +25,13 @@ built_here='x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-unknown-li
 aarch64-unknown-linux-musl x86_64-pc-windows-gnu'
 
 fail() { echo "$0: $*" >&2; exit 1; }
+# cargo splits the variables for its tools at spaces.
+case $PWD in *[[:space:]]*) fail "the path $PWD has a space: move the checkout" ;; esac
 
 # Reads the row of a target.
 choose() {
     target=$1
-    read -r _ zig emulated packages < <(grep "^$target " <<<"$targets") ||
+    read -r _ zig emulated packages < <(awk -v name="$target" '$1 == name' <<<"$targets") ||
         fail "there is no target '$target': choose one of" $(awk '{ print $1 }' <<<"$targets")
     if [ "$emulated" = "$(uname -m)" ]; then
         emulated=- packages=$([[ $target != *-musl ]] || echo musl)
@@ -42,7 +44,7 @@ choose() {
 }
 
 # Whether rustc has the target's standard library, or its source. In a pattern, the backslashes of a
-# path of Windows would quote the next character.
+# Windows path would quote the next character.
 rustlib() { echo "$("$1" --print sysroot | tr '\\' /)/lib/rustlib"; }
 has_std() { compgen -G "$(rustlib "$1")/$target/lib/libstd-*" >/dev/null; }
 has_source() { [ -e "$(rustlib "$1")/src/rust/library/Cargo.toml" ]; }
@@ -85,8 +87,9 @@ use() {
 native=$tools/build_native
 case $host_rust in *-windows-*) native+=.exe ;; esac
 compile_native() {
-    mkdir -p "$tools"
     [ "$native" -nt bindings/build_native.rs ] && return
+    [ -n "$host_rust" ] || fail "rustc is missing: install Rust (https://rustup.rs)"
+    mkdir -p "$tools"
     # In a new folder, because two targets may be built at the same time.
     local new
     new=$(mktemp -d "$tools/build.XXXXXX")
