@@ -52,13 +52,22 @@ class Native(NamedTuple):
 
 
 class Addresses(MetadataHookInterface):
-    """Copies the project's addresses from Cargo.toml, the one place that has them."""
+    """Copies the README, and the project's addresses from Cargo.toml, which alone has them."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Add the addresses. hatchling calls this before it builds."""
+        """Add the addresses and the README. hatchling calls this before it builds."""
         cargo = (rust_sources(Path(self.root)) / "Cargo.toml").read_text(encoding="utf-8")
-        found = re.findall(r'^(repository|homepage) = "(.+)"$', cargo, re.MULTILINE)
-        metadata["urls"] = {name.capitalize(): url for name, url in found}
+        found = dict(re.findall(r'^(repository|homepage|version) = "(.+)"$', cargo, re.MULTILINE))
+        version = found.pop("version")
+        metadata["urls"] = {name.capitalize(): url for name, url in found.items()}
+        readme = (Path(self.root) / "README.md").read_text(encoding="utf-8")
+        # On PyPI, links to files of the checkout need the address of the repository.
+        if "repository" in found:
+            target = f"]({found['repository']}/blob/v{version}/"
+            readme = readme.replace("](../../", target)
+        else:
+            readme = re.sub(r"\[([^]]*)\]\(\.\./\.\./[^)]*\)", r"\1", readme)
+        metadata["readme"] = {"content-type": "text/markdown", "text": readme}
 
 
 class BuildHook(BuildHookInterface[Any]):

@@ -1,5 +1,5 @@
-/* bcryptprimitives.dll for Wine 8, which has none. Rust's standard library takes its random bytes
- * from it. */
+/* bcryptprimitives.dll for Wine 8, which lacks it. Rust's standard library gets its random bytes
+ * from this DLL. */
 #include <windows.h>
 
 BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG length);

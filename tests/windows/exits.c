@@ -1,4 +1,4 @@
-/* Ends while a queue waits for codes: its threads are running, and nothing is freed. */
+/* Exits while a queue waits for codes: its threads are running, and nothing is freed. */
 #include <sastaotp.h>
 #include <stdio.h>
 

@@ -4,6 +4,8 @@
  *
  *     SASTAOTP_API_KEY=... event_loop [COUNT [SERVICE]]
  *
+ * On Windows, link with ws2_32.
+ *
  * The default is 1,000 numbers of zz_multi, which only the sandbox sells. They cost 10,000 rupees:
  * use the sandbox's key sandbox_rich, whose wallet has 100,000. With a real key and service IT
  * SPENDS MONEY: COUNT numbers in India, at most 10,000 of them, for at most 80 rupees each.
@@ -12,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #ifdef _WIN32
-#include <winsock2.h> /* link with ws2_32 */
+#include <winsock2.h>
 #define poll WSAPoll
 typedef SOCKET descriptor;
 #else

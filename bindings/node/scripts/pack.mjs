@@ -96,9 +96,14 @@ for (const [, name, url] of cargo.matchAll(/^(repository|homepage) = "(.+)"$/gm)
 
 function packMain() {
   const to = stage('sastaotp', { ...source, ...addresses })
-  for (const file of ['README.md', 'lib']) {
-    cpSync(path.join(PACKAGE, file), path.join(to, file), { recursive: true })
-  }
+  cpSync(path.join(PACKAGE, 'lib'), path.join(to, 'lib'), { recursive: true })
+  // On npm's page, links to files of the checkout need the address of the repository.
+  const readme = readFileSync(path.join(PACKAGE, 'README.md'), 'utf8')
+  const root = addresses.repository && `${addresses.repository}/blob/v${source.version}/`
+  const linked = readme.replace(/\[([^\]]*)\]\(\.\.\/\.\.\/([^)]*)\)/g, (_, text, file) =>
+    root ? `[${text}](${root}${file})` : text
+  )
+  writeFileSync(path.join(to, 'README.md'), linked)
   pack(to)
 }
 

@@ -1,4 +1,4 @@
-/* The sockets of POSIX on Windows, for the suites of tests/c. The other headers include this. */
+/* Maps POSIX sockets to Winsock, for the suites of tests/c. The other headers include this. */
 #ifndef POLL_H
 #define POLL_H
 
