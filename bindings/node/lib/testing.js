@@ -25,7 +25,17 @@ class Sandbox {
     const program = locateSandbox()
     // The program exits when its stdin closes, even if this process is killed.
     const args = ['--port', String(port), '--until-eof']
-    const child = spawn(program, args, { stdio: 'pipe', windowsHide: true })
+    const failure = (cause) => {
+      const remedy = 'make the program executable, or install the package again'
+      return new Error(`starting ${program}: ${cause.message}: ${remedy}`, { cause })
+    }
+    let child
+    try {
+      child = spawn(program, args, { stdio: 'pipe', windowsHide: true })
+    } catch (cause) {
+      // Node throws some errors, such as that of a wrong format, and emits the others.
+      throw failure(cause)
+    }
     children.add(child)
     child.once('exit', () => children.delete(child))
     const stderr = []
@@ -38,8 +48,7 @@ class Sandbox {
           throw new Error(`starting ${program}: it exited: ${Buffer.concat(stderr)}`)
         },
         (cause) => {
-          const remedy = 'make the program executable, or install the package again'
-          throw new Error(`starting ${program}: ${cause.message}: ${remedy}`, { cause })
+          throw failure(cause)
         }
       )
     ])

@@ -69,13 +69,14 @@ def test_path_can_be_any_text(tmp_path: Path, folder: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="every file is executable")
-def test_sandbox_that_cannot_run_says_why(tmp_path: Path) -> None:
-    program = tmp_path / "sandbox"
-    program.write_bytes(b"")
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_sandbox_that_cannot_run_says_why(tmp_path: Path, mode: int) -> None:
+    program = tmp_path / "sandbox.exe"
+    program.write_bytes(b"no program")
+    program.chmod(mode)
     done = run("import sastaotp.testing; sastaotp.testing.Sandbox()", SASTAOTP_SANDBOX=str(program))
     assert "make the program executable, or install the package with pip" in done.stderr
-    assert str(program) in done.stderr
+    assert program.name in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,9 @@ class Sandbox:
                 # program.
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        except PermissionError as error:
-            raise PermissionError(
+        except OSError as error:
+            # The class follows from the number: PermissionError, for example.
+            raise OSError(
                 error.errno,
                 f"starting the sandbox: {error.strerror}: make the program executable, "
                 "or install the package with pip, which does",
