@@ -830,17 +830,23 @@ sastaotp_status sastaotp_client_get_services(const sastaotp_client *client,
 size_t sastaotp_services_count(const sastaotp_services *services);
 
 /**
+ * Writes the number of services that the service sells. Returns false if the reply does not state
+ * it. Since 0.1.0.
+ */
+bool sastaotp_services_total(const sastaotp_services *services, uint64_t *total);
+
+/**
  * Returns the service at an index. Returns NULL if the index is out of range. The service belongs
  * to the list. Since 0.1.0.
  */
 const sastaotp_service *sastaotp_services_get(const sastaotp_services *services, size_t index);
 
 /**
- * Returns the list as a JSON object with the keys `services` and `raw` (the reply).
+ * Returns the list as a JSON object with the keys `services`, `total` and `raw` (the reply).
  *
- * Each service has code (the service code), name, price_micros, available, multi_sms,
- * expires_in_ms and countries. Each of its countries has country (the country code), country_name,
- * price_micros and available. Since 0.1.0.
+ * Each service has code (the service code), name, logo, price_micros, currency, available,
+ * multi_sms, expires_in_ms and countries. Each of its countries has country (the country code),
+ * country_name, flag, price_micros and available. Since 0.1.0.
  */
 const char *sastaotp_services_json(const sastaotp_services *services);
 
@@ -857,10 +863,22 @@ const char *sastaotp_service_code(const sastaotp_service *service);
 const char *sastaotp_service_name(const sastaotp_service *service);
 
 /**
+ * Returns the address of a picture of the service. Returns NULL if the reply has none. Since
+ * 0.1.0.
+ */
+const char *sastaotp_service_logo(const sastaotp_service *service);
+
+/**
  * Writes the price of a number without a chosen country, in micro-rupees. Returns false if the
  * service does not report it. Since 0.1.0.
  */
 bool sastaotp_service_price_micros(const sastaotp_service *service, int64_t *micros);
+
+/**
+ * Returns the currency of the service's price, such as "INR". Returns NULL if the reply has none.
+ * Since 0.1.0.
+ */
+const char *sastaotp_service_currency(const sastaotp_service *service);
 
 /**
  * Writes the number of available numbers. Returns false if the service does not report it. Since
@@ -899,6 +917,11 @@ const char *sastaotp_offer_country(const sastaotp_offer *offer);
 const char *sastaotp_offer_country_name(const sastaotp_offer *offer);
 
 /**
+ * Returns the flag of the country, an emoji. The text is empty if the reply has none. Since 0.1.0.
+ */
+const char *sastaotp_offer_flag(const sastaotp_offer *offer);
+
+/**
  * Writes the price of a number in this country, in micro-rupees. Returns false if the service does
  * not report it. Since 0.1.0.
  */
@@ -930,7 +953,8 @@ sastaotp_status sastaotp_client_get_prices(const sastaotp_client *client,
 size_t sastaotp_prices_count(const sastaotp_prices *prices);
 
 /**
- * Finds the entry of one service in one country and writes its index. Returns false if there is no
+ * Finds the entry of one service in one country and writes its index. If there are several, one
+ * for each operator or price, finds the cheapest of those in stock. Returns false if there is no
  * such entry, or `country` or `service` is NULL or not UTF-8. Since 0.1.0.
  */
 bool sastaotp_prices_find(const sastaotp_prices *prices,
@@ -950,6 +974,12 @@ const char *sastaotp_prices_country(const sastaotp_prices *prices, size_t index)
 const char *sastaotp_prices_service(const sastaotp_prices *prices, size_t index);
 
 /**
+ * Returns the operator that sells the numbers of an entry. Returns NULL if the reply lists no
+ * operators, or the index is out of range. Since 0.1.0.
+ */
+const char *sastaotp_prices_operator(const sastaotp_prices *prices, size_t index);
+
+/**
  * Writes the price of a number, in micro-rupees. Returns false if the index is out of range or the
  * reply's price is not readable. Since 0.1.0.
  */
@@ -963,7 +993,8 @@ bool sastaotp_prices_available(const sastaotp_prices *prices, size_t index, uint
 
 /**
  * Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has
- * country, service, price_micros and available. Unfiltered, it has several megabytes. Since 0.1.0.
+ * country, service, price_micros and available, and operator if the reply lists operators.
+ * Unfiltered, it has several megabytes. Since 0.1.0.
  */
 const char *sastaotp_prices_json(const sastaotp_prices *prices);
 

@@ -1207,6 +1207,10 @@ public:
     std::string_view country_name() const noexcept {
         return detail::text_or_empty(sastaotp_offer_country_name(object_));
     }
+    /// Returns the flag of the country, an emoji. The text is empty if the reply has none.
+    std::string_view flag() const noexcept {
+        return detail::text_or_empty(sastaotp_offer_flag(object_));
+    }
     /// Returns the price of a number in this country. Absent if the service does not report it.
     std::optional<amount> price() const noexcept {
         return detail::optional_value<amount>(sastaotp_offer_price_micros, object_);
@@ -1234,10 +1238,18 @@ public:
     std::string_view name() const noexcept {
         return detail::text_or_empty(sastaotp_service_name(object_));
     }
+    /// Returns the address of a picture of the service. Absent if the reply has none.
+    std::optional<std::string_view> logo() const noexcept {
+        return detail::optional_text(sastaotp_service_logo(object_));
+    }
     /// Returns the price of a number without a chosen country. Absent if the service does not
     /// report it.
     std::optional<amount> price() const noexcept {
         return detail::optional_value<amount>(sastaotp_service_price_micros, object_);
+    }
+    /// Returns the currency of the service's price, such as "INR". Absent if the reply has none.
+    std::optional<std::string_view> currency() const noexcept {
+        return detail::optional_text(sastaotp_service_currency(object_));
     }
     /// Returns the number of available numbers. Absent if the service does not report it.
     std::optional<std::uint64_t> available() const noexcept {
@@ -1266,9 +1278,15 @@ class services
 public:
     using owned::owned;
 
-    /// Returns the list as a JSON object with the keys `services` and `raw` (the reply). Each
-    /// service has code, name, price_micros, available, multi_sms, expires_in_ms and countries.
-    /// Each of its countries has country, country_name, price_micros and available.
+    /// Returns the number of services that the service sells. Absent if the reply does not state
+    /// it.
+    std::optional<std::uint64_t> total() const noexcept {
+        return detail::optional_value<std::uint64_t>(sastaotp_services_total, object_);
+    }
+    /// Returns the list as a JSON object with the keys `services`, `total` and `raw` (the reply).
+    /// Each service has code, name, logo, price_micros, currency, available, multi_sms,
+    /// expires_in_ms and countries. Each of its countries has country, country_name, flag,
+    /// price_micros and available.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_services_json(object_));
     }
@@ -1288,6 +1306,10 @@ public:
     /// Returns the service code.
     std::string_view service() const noexcept {
         return detail::text_or_empty(sastaotp_prices_service(table_, row_));
+    }
+    /// Returns the operator that sells the number. Absent if the reply lists no operators.
+    std::optional<std::string_view> operator_() const noexcept {
+        return detail::optional_text(sastaotp_prices_operator(table_, row_));
     }
     /// Returns the price of a number. Absent if the reply's price is not readable.
     std::optional<amount> price() const noexcept {
@@ -1319,7 +1341,8 @@ class prices
 public:
     using owned::owned;
 
-    /// Finds the entry of one service in one country.
+    /// Finds the entry of one service in one country. If there are several, one for each operator
+    /// or price, finds the cheapest of those in stock.
     std::optional<price_entry> find(std::string_view country, std::string_view service) const {
         std::size_t row = 0;
         const bool found =
@@ -1328,7 +1351,8 @@ public:
         return found ? std::optional<price_entry>(price_entry(object_, row)) : std::nullopt;
     }
     /// Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price
-    /// has country, service, price_micros and available. Unfiltered, it has several megabytes.
+    /// has country, service, price_micros and available, and operator if the reply lists
+    /// operators. Unfiltered, it has several megabytes.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_prices_json(object_));
     }

@@ -69,10 +69,15 @@ impl Amount {
     }
 
     /// Parses an amount as the service writes it. Digits after the sixth decimal are rounded to the
-    /// nearest micro-rupee, because PHP prints 18.49 as `18.489999999999998`.
+    /// nearest micro-rupee, because PHP prints 18.49 as `18.489999999999998`. A plus and a missing
+    /// zero before the point are accepted.
     pub(crate) fn from_wire(text: &str) -> Option<Self> {
-        parse_plain(text.as_bytes())
-            .or_else(|| parse_decimal(text.trim()).map(|(amount, _)| amount))
+        let amount = |text: &str| parse_decimal(text).map(|(amount, _)| amount);
+        parse_plain(text.as_bytes()).or_else(|| {
+            let text = text.trim();
+            let text = text.strip_prefix('+').filter(|rest| !rest.starts_with('-')).unwrap_or(text);
+            if text.starts_with('.') { amount(&format!("0{text}")) } else { amount(text) }
+        })
     }
 }
 
@@ -248,6 +253,10 @@ mod tests {
         assert_eq!(Amount::from_wire(" 76.94\n"), Some(Amount(76_940_000)));
         assert_eq!(Amount::from_wire("1e-7"), Some(Amount(0)));
         assert_eq!(Amount::from_wire("5e-7"), Some(Amount(1)));
+        assert_eq!(Amount::from_wire("+.5"), Some(Amount(500_000)));
+        for text in ["+", ".", "+-1", "++1", "5.", "-.5"] {
+            assert_eq!(Amount::from_wire(text), None, "{text}");
+        }
     }
 
     #[test]

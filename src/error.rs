@@ -277,7 +277,8 @@ impl Error {
         let (kind, hint, pause) = match fault {
             "blocked_by_firewall" => (
                 ErrorKind::Blocked,
-                "wait before the next attempt; if it is blocked again, set another User-Agent",
+                "wait before the next attempt; if it is blocked again, set another User-Agent, or \
+                 send from another IP address or through a proxy",
                 Some(Duration::from_secs(30)),
             ),
             "too_many_requests" => (
@@ -290,8 +291,8 @@ impl Error {
             }
             "redirected" => (
                 ErrorKind::Protocol,
-                "if the target is the service, set it as the base URL; a redirect is not followed \
-                 because it would leak the API key",
+                "if the service moved, set the target as the base URL (base_url); a redirect is \
+                 not followed because it would leak the API key",
                 None,
             ),
             "http_client_error" => (ErrorKind::Protocol, client_error_hint(http_status), None),
@@ -325,6 +326,17 @@ impl Error {
         self
     }
 
+    /// Replaces the hint. If every request fails until the settings change, the advice to change
+    /// them stays in front.
+    pub(crate) fn with_doubt(self, hint: &str) -> Self {
+        if self.is_turned_away() {
+            let hint = format!("{}; {hint}", self.0.hint);
+            self.with_hint(hint)
+        } else {
+            self.with_hint(hint)
+        }
+    }
+
     pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
         self.0.retry = retry;
         self
@@ -335,9 +347,10 @@ impl Error {
         self.0.charge = Charge::Unknown;
         self.0.retry = Retry::AfterReconcile;
         self.0.intent = Some(intent);
-        "the number may have been bought: reconcile the intent of this error before buying again"
-            .clone_into(&mut self.0.hint);
-        self
+        self.with_doubt(
+            "the number may have been bought: reconcile the intent of this error before buying \
+             again",
+        )
     }
 
     /// Adds the intent of the purchase that failed. The charge stays as it is.
@@ -378,6 +391,12 @@ impl Error {
             }
             _ => format!("{operation}: {reason}"),
         }
+    }
+
+    /// Whether a firewall or a redirect answered in place of the service: every request fails until
+    /// the settings change.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        matches!(self.0.fault, Some("blocked_by_firewall" | "redirected"))
     }
 
     /// Returns the reason without the operation and the hint.

@@ -161,7 +161,7 @@ pub use journal::Durability;
 pub use order_state::Ending;
 pub use protocol::{
     Balance, Country, ErrorCode, ErrorCodeClass, Offer, Order, OrderPage, OrderStatus, Price,
-    Prices, Purchase, Service, SetStatus, Sms, Status, StatusChange,
+    Prices, Purchase, Service, Services, SetStatus, Sms, Status, StatusChange,
 };
 #[cfg(feature = "sandbox")]
 #[doc(hidden)]

@@ -2,23 +2,29 @@
 //!
 //! `corpus.jsonl` contains real replies of the service and of other panels of its protocol family.
 //! `synthetic.jsonl` contains possible replies; the note of each names the trap of the service or
-//! the fault that it was written for. A row's `expect` is a summary of the meaning. A row with the
-//! action `any` goes through every parser, and its `expect` may differ by action: the action's own
-//! name comes first, then `charge` for the two actions that cost money, then `*`.
+//! the fault that it was written for. `other_clients.jsonl` contains the replies in the test suites
+//! of other clients of the family; `other` is the meaning there, and `differs` is the reason if it
+//! is not the same here. A row's `expect` is a summary of the meaning. A row with the action `any`
+//! goes through every parser, and its `expect` may differ by action: the action's own name comes
+//! first, then `charge` for the two actions that cost money, then `*`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use sastaotp::Amount;
 use sastaotp::protocol::{
-    ChargeReply, Country, Order, OrderPage, Prices, Purchase, RawReply, ReplyError, Service,
-    ServiceError, Sms, Status, StatusChange, parse_balance, parse_countries, parse_number,
-    parse_orders, parse_prices, parse_reget, parse_services, parse_status, parse_status_change,
+    ChargeReply, Country, Order, OrderPage, Price, Prices, Purchase, RawReply, ReplyError, Service,
+    ServiceError, Services, Sms, Status, StatusChange, parse_balance, parse_countries,
+    parse_number, parse_orders, parse_prices, parse_reget, parse_services, parse_status,
+    parse_status_change,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 const CORPUS: &str = include_str!("replies/corpus.jsonl");
 const SYNTHETIC: &str = include_str!("replies/synthetic.jsonl");
+const OTHER_CLIENTS: &str = include_str!("replies/other_clients.jsonl");
 
 /// One action per parser. The V2 actions share the parser of the first version.
 const ACTIONS: [&str; 9] = [
@@ -45,6 +51,11 @@ struct Row {
     _origin: String,
     note: String,
     expect: Expect,
+    /// The meaning according to another client: its kind, then the values that it names.
+    #[serde(default)]
+    other: Vec<Value>,
+    /// Why the meaning is another one here.
+    differs: Option<String>,
 }
 
 fn yes() -> bool {
@@ -157,13 +168,109 @@ fn synthetic_replies_have_the_expected_meaning() {
     check("synthetic.jsonl", SYNTHETIC, 560);
 }
 
-/// Cuts every reply of both files and changes one byte, at up to a hundred places; at fewer places
+#[test]
+fn other_clients_agree_or_a_reason_is_given() {
+    check("other_clients.jsonl", OTHER_CLIENTS, 181);
+    let (mut agree, mut differ) = (0, BTreeMap::<String, usize>::new());
+    for (line, row) in rows(OTHER_CLIENTS) {
+        let body = row.body.bytes();
+        let is_same = agrees(row.actions()[0], row.reply(&body), &row.other);
+        assert_eq!(is_same, row.differs.is_none(), "line {line}: {:?}", row.other);
+        match row.differs {
+            None => agree += 1,
+            Some(reason) => *differ.entry(reason).or_default() += 1,
+        }
+    }
+    println!("{agree} rows agree, {} differ: {differ:#?}", differ.values().sum::<usize>());
+}
+
+/// Whether a reply means the same to another client.
+fn agrees(action: &str, raw: RawReply<'_>, other: &[Value]) -> bool {
+    let text = |at: usize| other.get(at).and_then(Value::as_str);
+    let fails = |failure: &ReplyError| match (failure, text(1)) {
+        (_, None) => true,
+        (ReplyError::Service(error), Some(code)) => error.code.as_str() == code,
+        (ReplyError::Invalid(_), Some(_)) => false,
+    };
+    let charge = |reply: ChargeReply| match (reply, text(0)) {
+        (ChargeReply::Charged(bought), Some("charged")) => {
+            (Some(&*bought.activation_id), Some(&*bought.phone_number)) == (text(1), text(2))
+        }
+        (ChargeReply::Refused(failure), Some("refused")) => fails(&failure),
+        (ChargeReply::Unknown(_), Some("unknown")) => true,
+        _ => false,
+    };
+    let read = |kind: &str, is_same: Result<bool, ReplyError>| match (is_same, text(0)) {
+        (Ok(is_same), Some(other)) => other == kind && is_same,
+        (Err(failure), Some("error")) => fails(&failure),
+        _ => false,
+    };
+    // The names of an object with the values of each.
+    let named = |found: BTreeMap<String, Option<String>>| {
+        let names = other[1].as_object().into_iter().flatten();
+        let names = names.map(|(name, value)| (name.clone(), value.as_str().map(str::to_owned)));
+        found == names.collect()
+    };
+    match action {
+        "getNumber" => charge(parse_number(raw)),
+        "regetNumber" => charge(parse_reget(raw)),
+        "setStatus" => read("did", parse_status_change(raw).map(|_| true)),
+        "getStatus" => match parse_status(raw) {
+            Ok(Status::Received(sms)) => text(0) == Some("received") && text(1) == Some(&sms.code),
+            Ok(Status::Cancelled) => text(0) == Some("cancelled"),
+            // An unknown status does not end a wait.
+            Ok(_) => text(0) == Some("waiting"),
+            Err(failure) => text(0) == Some("error") && fails(&failure),
+        },
+        "getBalance" => read(
+            "amount",
+            parse_balance(raw).map(|found| text(1).and_then(amount) == Some(found.amount)),
+        ),
+        "getServicesList" => {
+            let name = |service: Service| (service.code, Some(service.name));
+            read(
+                "services",
+                parse_services(raw).map(|list| named(list.into_iter().map(name).collect())),
+            )
+        }
+        "getPrices" => {
+            let other: BTreeMap<String, Option<Amount>> = other
+                .get(1)
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .map(|(name, price)| (name.clone(), price.as_str().and_then(amount)))
+                .collect();
+            let key =
+                |price: Price<'_>| (format!("{}/{}", price.country, price.service), price.price);
+            read(
+                "prices",
+                parse_prices(raw)
+                    .map(|table| table.iter().map(key).collect::<BTreeMap<_, _>>() == other),
+            )
+        }
+        "getCountries" => {
+            let name = |country: Country| (country.code, Some(country.name));
+            read(
+                "countries",
+                parse_countries(raw).map(|list| named(list.into_iter().map(name).collect())),
+            )
+        }
+        other => panic!("no other client answers {other}"),
+    }
+}
+
+fn amount(text: &str) -> Option<Amount> {
+    text.parse().ok()
+}
+
+/// Cuts every reply of the files and changes one byte, at up to a hundred places; at fewer places
 /// if the reply is long.
 #[test]
 fn a_damaged_reply_proves_nothing_without_a_length() {
     const PROOFS: [&str; 4] = ["charged ", "refused ", "code ", "balance "];
     let mut count = 0_usize;
-    for (line, row) in rows(CORPUS).chain(rows(SYNTHETIC)) {
+    for (line, row) in rows(CORPUS).chain(rows(SYNTHETIC)).chain(rows(OTHER_CLIENTS)) {
         let body = row.body.bytes();
         let is_plain = !body.contains(&b'{');
         let places = (100_000 / body.len().max(1)).clamp(4, 100);
@@ -309,20 +416,25 @@ fn change(change: StatusChange) -> String {
     }
 }
 
-fn services(list: &[Service]) -> String {
-    let mut text = format!("services {}:", list.len());
+fn services(list: &Services) -> String {
+    let mut text = format!("services {}", list.len());
+    put(&mut text, "total", list.total);
+    text.push(':');
     for service in list {
         let _ = write!(text, " {} {}", service.code, quoted(&service.name));
+        put(&mut text, "logo", service.logo.as_deref());
         put(&mut text, "price", service.price);
+        put(&mut text, "currency", service.currency.as_deref());
         put(&mut text, "available", service.available);
         put(&mut text, "multi", service.multi_sms);
         put(&mut text, "expires", service.expires_in.map(|after| after.as_secs()));
         for offer in &service.countries {
             let _ = write!(
                 text,
-                " in {} {} {}x{}",
+                " in {} {}{} {}x{}",
                 offer.country,
                 quoted(&offer.country_name),
+                offer.flag,
                 figure(offer.price),
                 figure(offer.available)
             );
@@ -334,9 +446,10 @@ fn services(list: &[Service]) -> String {
 fn prices(table: &Prices) -> String {
     let mut text = format!("prices {}:", table.len());
     for price in table.iter() {
+        let operator = price.operator.map(|operator| format!("/{operator}")).unwrap_or_default();
         let _ = write!(
             text,
-            " {}/{}={}x{}",
+            " {}/{}{operator}={}x{}",
             price.country,
             price.service,
             figure(price.price),

@@ -55,7 +55,8 @@ pub unsafe extern "C" fn sastaotp_prices_count(prices: *const sastaotp_prices) -
     read_or(prices, 0, |prices| prices.0.prices.len())
 }
 
-/// Finds the entry of one service in one country and writes its index. Returns false if there is no
+/// Finds the entry of one service in one country and writes its index. If there are several, one
+/// for each operator or price, finds the cheapest of those in stock. Returns false if there is no
 /// such entry, or `country` or `service` is NULL or not UTF-8. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_find(
@@ -94,6 +95,18 @@ pub unsafe extern "C" fn sastaotp_prices_service(
     })
 }
 
+/// Returns the operator that sells the numbers of an entry. Returns NULL if the reply lists no
+/// operators, or the index is out of range. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_prices_operator(
+    prices: *const sastaotp_prices,
+    index: usize,
+) -> *const c_char {
+    read_or(prices, null(), |prices| {
+        prices.0.c_str_or_null(prices.at(index).and_then(|price| price.operator))
+    })
+}
+
 /// Writes the price of a number, in micro-rupees. Returns false if the index is out of range or the
 /// reply's price is not readable. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -117,7 +130,8 @@ pub unsafe extern "C" fn sastaotp_prices_available(
 }
 
 /// Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has
-/// country, service, price_micros and available. Unfiltered, it has several megabytes. Since 0.1.0.
+/// country, service, price_micros and available, and operator if the reply lists operators.
+/// Unfiltered, it has several megabytes. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_json(prices: *const sastaotp_prices) -> *const c_char {
     read_or(prices, null(), |prices| prices.0.json())

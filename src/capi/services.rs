@@ -18,6 +18,7 @@ pub struct sastaotp_services(WithCStrings<Services>);
 #[derive(Serialize)]
 struct Services {
     services: Vec<sastaotp_service>,
+    total: Option<u64>,
 }
 
 /// A service for which numbers are sold. Part of its list and freed with it.
@@ -35,8 +36,9 @@ pub struct sastaotp_service {
 pub struct sastaotp_offer(WithCStrings<Offer>);
 
 impl sastaotp_services {
-    pub(super) fn new(answer: Answer<Vec<Service>>) -> Self {
+    pub(super) fn new(answer: Answer<crate::Services>) -> Self {
         let services = answer.map(|list| Services {
+            total: list.total,
             services: list.into_iter().map(sastaotp_service::new).collect(),
         });
         Self(WithCStrings::from_answer(services))
@@ -79,6 +81,16 @@ pub unsafe extern "C" fn sastaotp_services_count(services: *const sastaotp_servi
     read_or(services, 0, |services| services.0.services.len())
 }
 
+/// Writes the number of services that the service sells. Returns false if the reply does not state
+/// it. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_services_total(
+    services: *const sastaotp_services,
+    total: *mut u64,
+) -> bool {
+    read_into(services, total, |services| services.0.total)
+}
+
 /// Returns the service at an index. Returns NULL if the index is out of range. The service belongs
 /// to the list. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -91,11 +103,11 @@ pub unsafe extern "C" fn sastaotp_services_get(
     })
 }
 
-/// Returns the list as a JSON object with the keys `services` and `raw` (the reply).
+/// Returns the list as a JSON object with the keys `services`, `total` and `raw` (the reply).
 ///
-/// Each service has code (the service code), name, price_micros, available, multi_sms,
-/// expires_in_ms and countries. Each of its countries has country (the country code), country_name,
-/// price_micros and available. Since 0.1.0.
+/// Each service has code (the service code), name, logo, price_micros, currency, available,
+/// multi_sms, expires_in_ms and countries. Each of its countries has country (the country code),
+/// country_name, flag, price_micros and available. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_services_json(
     services: *const sastaotp_services,
@@ -122,6 +134,15 @@ pub unsafe extern "C" fn sastaotp_service_name(service: *const sastaotp_service)
     read_or(service, null(), |service| service.service.c_str(&service.service.name))
 }
 
+/// Returns the address of a picture of the service. Returns NULL if the reply has none. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_service_logo(service: *const sastaotp_service) -> *const c_char {
+    read_or(service, null(), |service| {
+        service.service.c_str_or_null(service.service.logo.as_deref())
+    })
+}
+
 /// Writes the price of a number without a chosen country, in micro-rupees. Returns false if the
 /// service does not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -130,6 +151,17 @@ pub unsafe extern "C" fn sastaotp_service_price_micros(
     micros: *mut i64,
 ) -> bool {
     read_into(service, micros, |service| service.service.price.map(crate::Amount::micros))
+}
+
+/// Returns the currency of the service's price, such as "INR". Returns NULL if the reply has none.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_service_currency(
+    service: *const sastaotp_service,
+) -> *const c_char {
+    read_or(service, null(), |service| {
+        service.service.c_str_or_null(service.service.currency.as_deref())
+    })
 }
 
 /// Writes the number of available numbers. Returns false if the service does not report it. Since
@@ -191,6 +223,12 @@ pub unsafe extern "C" fn sastaotp_offer_country_name(
     offer: *const sastaotp_offer,
 ) -> *const c_char {
     read_or(offer, null(), |offer| offer.0.c_str(&offer.0.country_name))
+}
+
+/// Returns the flag of the country, an emoji. The text is empty if the reply has none. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_offer_flag(offer: *const sastaotp_offer) -> *const c_char {
+    read_or(offer, null(), |offer| offer.0.c_str(&offer.0.flag))
 }
 
 /// Writes the price of a number in this country, in micro-rupees. Returns false if the service does

@@ -104,6 +104,9 @@ impl ClientBuilder {
     }
 
     /// Sets the User-Agent. The default is `libsastaotp/<version>`.
+    ///
+    /// A firewall in front of the service may block a User-Agent. It may also judge the TLS
+    /// handshake, which no User-Agent changes: then use another IP address or a proxy.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.http.user_agent = user_agent.into();
         self

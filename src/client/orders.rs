@@ -8,7 +8,7 @@ use super::ledger::Ledger;
 use super::matching::{Calibration, LostPurchase, Verdict, repetitions};
 use crate::clock::Moment;
 use crate::protocol::{Order, OrderPage, OrderStatus, Request, parse_orders};
-use crate::{Intent, Result};
+use crate::{Error, ErrorCode, Intent, Result};
 
 /// How long looking for a refund in the history may take.
 const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,8 +77,8 @@ impl Client {
         let OrderQuery { limit, page: page_number, status } = query;
         let status = status.as_ref().map(OrderStatus::as_str);
         let request = Request::GetOrders { limit: *limit, page: *page_number, status };
-        let mut page =
-            self.read_until(&request, "reading the orders", deadline, parse_orders)?.into_value();
+        let read = self.read_until(&request, "reading the orders", deadline, parse_orders);
+        let mut page = read.map_err(with_own_hint)?.into_value();
         let mut ids = HashSet::new();
         for id in page.orders.iter().filter_map(|order| order.activation_id.as_deref()) {
             if !ids.insert(id) {
@@ -103,6 +103,15 @@ impl Client {
             );
         }
         Ok(page)
+    }
+}
+
+/// Replaces the hint about the statuses of setStatus: those of orders are words.
+fn with_own_hint(error: Error) -> Error {
+    if error.code().map(ErrorCode::meaning) == Some(&ErrorCode::BadStatus) {
+        error.with_hint("use the status pending, completed, cancelled or expired, or leave it out")
+    } else {
+        error
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::core::Client;
 use crate::protocol::{
-    Balance, Country, Prices, RawReply, ReplyError, Request, Service, Sms, Status, StatusReply,
+    Balance, Country, Prices, RawReply, ReplyError, Request, Services, Sms, Status, StatusReply,
     find_countries, parse_balance, parse_countries, parse_prices, parse_services,
     parse_status_reply,
 };
@@ -56,11 +56,11 @@ impl Client {
 
     /// Returns all services, or one service with the countries that sell it. Action
     /// `getServicesList`.
-    pub fn get_services(&self, service: Option<&str>) -> Result<Vec<Service>> {
+    pub fn get_services(&self, service: Option<&str>) -> Result<Services> {
         self.services(service).map(Answer::into_value)
     }
 
-    pub(crate) fn services(&self, service: Option<&str>) -> Result<Answer<Vec<Service>>> {
+    pub(crate) fn services(&self, service: Option<&str>) -> Result<Answer<Services>> {
         self.read(&Request::GetServices { service }, "reading the services", parse_services)
     }
 

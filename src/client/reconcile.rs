@@ -78,6 +78,9 @@ impl Client {
     /// program, and the order of the purchase may follow. An order that another purchase of this
     /// API key bought, or that a live handle holds, is not a candidate.
     ///
+    /// If a firewall blocks the history, or a redirect answers for it, the search ends with that
+    /// failure: no further read can succeed until the settings change.
+    ///
     /// A failure leaves the outcome of the purchase unknown: its charge is
     /// [`Charge::Unknown`](crate::Charge::Unknown).
     ///
@@ -226,7 +229,12 @@ impl ReconcileTask {
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(self.failed(error)),
             Err(error) => {
                 log::debug!("{}: {}", self.intent.operation(), error.logged());
+                let is_turned_away = error.is_turned_away();
                 self.last_error = Some(error);
+                if is_turned_away {
+                    self.next_look = None;
+                    return Ok(());
+                }
             }
         }
         self.next_look = self.look_after(began, client.now().monotonic);

@@ -196,7 +196,7 @@ impl Client {
             known.may_have_applied |= is_recent;
             if known.may_have_applied {
                 if wanted == SetStatus::SmsSent {
-                    return Err(error.with_hint(
+                    return Err(error.with_doubt(
                         "it is unknown whether the change applied, and no status shows it",
                     ));
                 }
@@ -238,7 +238,7 @@ impl Client {
     ) -> Result<ReadBack> {
         let is_finished = lost.kind() == ErrorKind::AlreadyFinished;
         let hint = "it is unknown whether the change applied: read the status, then try again";
-        let answer = self.read_status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
+        let answer = self.read_status(id, deadline).map_err(|_| lost.clone().with_doubt(hint))?;
         // Only the kind of the status: the log must not contain codes.
         log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.status.as_str());
         let applied = |value| ReadBack::Applied(Answer { value, reply: answer.reply });
@@ -278,7 +278,8 @@ impl Client {
 /// complete even without a length, because no other answer begins with it.
 fn raw_change(wanted: SetStatus, reply: &Reply) -> RawReply<'_> {
     let read = raw(reply);
-    let is_whole = wanted == SetStatus::SmsSent && reply.body.trim_ascii() == b"ACCESS_READY";
+    let is_ready = reply.body.trim_ascii().eq_ignore_ascii_case(b"ACCESS_READY");
+    let is_whole = wanted == SetStatus::SmsSent && is_ready;
     RawReply { framed: read.framed || is_whole, ..read }
 }
 

@@ -2,7 +2,7 @@
 //! number that was bought.
 
 use super::plain_number::{TOKENS, is_usable_id, plain_number};
-use super::reply::{ACTIVATION_IDS, NEW_ACTIVATION_ID};
+use super::reply::{ACTIVATION_IDS, NEW_ACTIVATION_ID, json_string};
 
 /// The most ids that are returned. A reply to a purchase names one or two.
 const MAX_IDS: usize = 16;
@@ -12,6 +12,13 @@ const MAX_IDS: usize = 16;
 ///
 /// If the reply has a new activation id, as replies to regetNumber do, the old one is left out.
 pub fn activation_ids_in(reply: &[u8]) -> Vec<String> {
+    match json_string(reply) {
+        Some(text) => ids_in(text.as_bytes()),
+        None => ids_in(reply),
+    }
+}
+
+fn ids_in(reply: &[u8]) -> Vec<String> {
     let found: Vec<Mention<'_>> = mentions(reply).collect();
     let has_new = found.iter().any(|mention| mention.is_new);
     let mut ids: Vec<String> = Vec::new();
@@ -64,7 +71,9 @@ impl Mention<'_> {
 fn mentions(reply: &[u8]) -> impl Iterator<Item = Mention<'_>> {
     (0..reply.len()).filter_map(|start| match reply[start] {
         b'"' => member(&reply[start + 1..]).or_else(|| plain(&reply[start + 1..])),
-        b'A' | b'R' if start == 0 || reply[start - 1] != b'"' && is_boundary(reply[start - 1]) => {
+        b'A' | b'R' | b'a' | b'r'
+            if start == 0 || reply[start - 1] != b'"' && is_boundary(reply[start - 1]) =>
+        {
             plain(&reply[start..])
         }
         _ => None,
@@ -99,10 +108,13 @@ fn member(text: &[u8]) -> Option<Mention<'_>> {
 
 /// Reads a plain reply: `ACCESS_NUMBER:123:79`.
 fn plain(text: &[u8]) -> Option<Mention<'_>> {
-    let rest = TOKENS.iter().find_map(|token| text.strip_prefix(token.as_bytes()))?;
+    let is_begun = |token: &&&str| {
+        text.get(..token.len()).is_some_and(|start| start.eq_ignore_ascii_case(token.as_bytes()))
+    };
+    let rest = &text[TOKENS.iter().find(is_begun)?.len()..];
     let rest = rest.strip_prefix(b":")?;
     let line = rest.split(|byte| b"\r\n".contains(byte)).next()?;
-    let is_around = |c: char| c.is_whitespace() || ['"', '\'', '\u{feff}'].contains(&c);
+    let is_around = |c: char| c.is_whitespace() || ['"', '\'', '`', '\u{feff}'].contains(&c);
     let text = std::str::from_utf8(line).unwrap_or_default().trim_end_matches(is_around);
     // Without a whole phone number an id with a colon cannot be told from an id and a number.
     let end = plain_number(text).map(|number| number.id.len());
@@ -117,7 +129,7 @@ mod tests {
 
     #[test]
     fn ids_with_a_certain_end_are_found() {
-        let rows: [(&str, &[&str]); 27] = [
+        let rows: [(&str, &[&str]); 30] = [
             ("ACCESS_NUMBER:123:79", &["123"]),
             ("ACCESS_NUMBER:123:", &["123"]),
             ("ACCESS_NUMBER:123", &[]),
@@ -125,6 +137,9 @@ mod tests {
             ("\u{feff}\"ACCESS_NUMBER:123:7999", &["123"]),
             ("<b>Notice</b>\nACCESS_NUMBER:123:7999", &["123"]),
             ("XACCESS_NUMBER:123:7999", &[]),
+            ("access_number:123:7999", &["123"]),
+            ("`Access_Number:123:79991234567`", &["123"]),
+            (r#""{\"activation_id\":123}""#, &["123"]),
             ("ACCESS_NUMBER:a:b:79991234567", &["a:b"]),
             ("\"ACCESS_NUMBER:a:b:79991234567\"\r\n", &["a:b"]),
             ("ACCESS_NUMBER:null:79991234567", &[]),

@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
-use super::json_input::{Field, Object};
-use super::reply::{RawReply, ReplyError, read};
+use super::json_input::{Field, Object, is_number};
+use super::reply::{RawReply, ReplyError, read, unescaped};
 
 /// A country that numbers are sold in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,7 +21,12 @@ pub struct Country {
 }
 
 /// Reads a reply of getCountries: a list, or an object keyed by code; at the top or in an envelope.
+/// An entry is an object or only the name of the country.
 pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, ReplyError> {
+    unescaped(raw, countries)
+}
+
+fn countries(raw: RawReply<'_>) -> Result<Vec<Country>, ReplyError> {
     const ENVELOPES: [&str; 2] = ["countries", "data"];
     let answer = read(raw)?;
     let field = match &answer.body {
@@ -50,6 +55,11 @@ pub fn find_countries<'a>(countries: &'a [Country], name: &str) -> Vec<&'a Count
 }
 
 fn country(key: Option<&str>, field: Field<'_>) -> Option<Country> {
+    if field.raw().starts_with('"') {
+        // `{"22": "India"}`
+        let code = key.filter(|key| is_number(key))?.to_owned();
+        return Some(Country { code, name: field.word()?, visible: true });
+    }
     let object: Object<'_> = if field.raw().starts_with('{') {
         field.object()?
     } else {

@@ -177,6 +177,7 @@ const FAMILY: &[FamilyCode] = &[
         refuses_charge: true,
         hint: "settle open orders, or ask the service's support about the limit of the account",
     },
+    family_row("WAIT_CANCEL", ErrorCode::EarlyCancelDenied, false, ""),
     family_row("DB_ERROR", ErrorCode::ErrorSql, false, ""),
     family_row(FAILURE_WORD, ErrorCode::ServerError, false, ""),
     family_row("TRY_AGAIN", ErrorCode::ServerError, false, ""),

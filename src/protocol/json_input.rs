@@ -272,6 +272,11 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
+/// The text without a byte order mark, blanks and control characters at its ends.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}')
+}
+
 /// The text without surrounding blanks. Most texts have none, and checking only the ends is faster.
 pub(crate) fn trimmed(text: &str) -> &str {
     match text.as_bytes() {

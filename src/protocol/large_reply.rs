@@ -9,8 +9,8 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json_input::{Field, Text, is_too_deep};
-use super::reply::{RawReply, ReplyError, is_success, object_behind_text, read};
+use super::json_input::{self, Field, Text, is_too_deep};
+use super::reply::{RawReply, ReplyError, is_success, object_behind_text, read, unescaped};
 
 /// A table that collects the entries of a catalogue.
 pub(super) trait EntrySink: Default {
@@ -19,6 +19,12 @@ pub(super) trait EntrySink: Default {
 
     /// Adds an entry. The key is empty for an entry of a list.
     fn entry<'de, A: EntryValue<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error>;
+
+    /// Notes whether the next entries are in an envelope, and not among other members of the reply.
+    fn set_in_envelope(&mut self, _is_in_envelope: bool) {}
+
+    /// Takes a value at the top of the reply that is not an entry.
+    fn metadata(&mut self, _key: &str, _field: Field<'_>) {}
 
     /// Whether the table has no entry.
     fn is_empty(&self) -> bool;
@@ -40,6 +46,10 @@ const MAX_KNOWN: usize = 4 << 20;
 
 /// Decodes a catalogue. The entries are at the top or in an envelope, in an object or in a list.
 pub(super) fn decode<T: EntrySink>(raw: RawReply<'_>) -> Result<T, ReplyError> {
+    unescaped(raw, decode_once)
+}
+
+fn decode_once<T: EntrySink>(raw: RawReply<'_>) -> Result<T, ReplyError> {
     let text = json_text(raw.body);
     // Errors first: otherwise an object inside an error looks like an entry.
     if raw.body.len() <= MAX_ERROR || text.len() < trim(raw.body).len() {
@@ -82,7 +92,7 @@ pub(super) fn decode<T: EntrySink>(raw: RawReply<'_>) -> Result<T, ReplyError> {
                 .into_iter()
                 .all(|(key, field)| is_status_key(&key) || has_no_entry(field))
     };
-    if is_empty { Ok(T::default()) } else { Err(answer.unexpected()) }
+    if is_empty { Ok(table) } else { Err(answer.unexpected()) }
 }
 
 /// Whether a key at the top of a reply is about the call and not an entry.
@@ -117,8 +127,7 @@ pub(crate) fn json_text(reply: &[u8]) -> &str {
 }
 
 fn trim(reply: &[u8]) -> &str {
-    let text = std::str::from_utf8(reply).unwrap_or_default();
-    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+    json_input::trim(std::str::from_utf8(reply).unwrap_or_default())
 }
 
 /// Reads every entry of a map or list into a sink. Any other value is skipped.
@@ -141,13 +150,17 @@ impl<'de, T: EntrySink> Container<'de> for Entries<'_, T> {
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(key)) = map.next_key()? {
             if self.is_top && T::ENVELOPES.contains(&&*key) {
+                self.sink.set_in_envelope(true);
                 map.next_value_seed(Entries {
                     sink: &mut *self.sink,
                     is_top: false,
                     may_be_error: &mut *self.may_be_error,
                 })?;
+                self.sink.set_in_envelope(false);
             } else if self.is_top && is_status_key(&key) {
                 *self.may_be_error |= may_be_error(&key, map.next_value()?);
+            } else if self.is_top && key == "total" {
+                self.sink.metadata(&key, map.next_value()?);
             } else {
                 self.sink.entry(&key, MapValue(&mut map, PhantomData))?;
             }
@@ -195,6 +208,10 @@ pub(super) trait Container<'de>: Sized {
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error>;
     /// The result for a value that is neither.
     fn neither(self) -> Self::Value;
+    /// The result for a text.
+    fn text(self, _text: &str) -> Self::Value {
+        self.neither()
+    }
 }
 
 /// Turns a [`Container`] into a visitor.
@@ -224,8 +241,8 @@ impl<'de, C: Container<'de>> Visitor<'de> for ContainerVisitor<C> {
     fn visit_f64<E>(self, _: f64) -> Result<C::Value, E> {
         Ok(self.0.neither())
     }
-    fn visit_str<E>(self, _: &str) -> Result<C::Value, E> {
-        Ok(self.0.neither())
+    fn visit_str<E>(self, text: &str) -> Result<C::Value, E> {
+        Ok(self.0.text(text))
     }
     fn visit_unit<E>(self) -> Result<C::Value, E> {
         Ok(self.0.neither())

@@ -6,12 +6,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::json_input::{Field, Object, is_number};
 use super::json_output;
 use super::order_date::{Date, parse_date};
-use super::reply::{Body, RawReply, ReplyError, read};
+use super::order_status::OrderStatus;
+use super::reply::{Body, RawReply, ReplyError, read, unescaped};
 use crate::Amount;
 
 /// The names under which a reply can have its orders.
@@ -87,53 +88,6 @@ pub struct Order {
     pub raw: String,
 }
 
-/// The status of an order in the history.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OrderStatus {
-    /// Open.
-    Pending,
-    /// Completed; the price is spent.
-    Completed,
-    /// Cancelled; the price was refunded.
-    Cancelled,
-    /// Expired.
-    Expired,
-    /// An unknown status, as the service wrote it.
-    Other(String),
-}
-
-impl OrderStatus {
-    // Hidden: for this project's C functions and tests, not part of the API.
-    /// The status as getOrders spells it.
-    #[doc(hidden)]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Pending => "pending",
-            Self::Completed => "completed",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Other(word) => word,
-        }
-    }
-
-    pub(crate) fn read(word: &str) -> Self {
-        match word.to_ascii_lowercase().as_str() {
-            "pending" | "active" | "waiting" | "open" => Self::Pending,
-            "completed" | "complete" | "finished" | "success" | "received" => Self::Completed,
-            "cancelled" | "canceled" | "cancel" | "refunded" => Self::Cancelled,
-            "expired" | "timeout" => Self::Expired,
-            _ => Self::Other(word.to_owned()),
-        }
-    }
-}
-
-impl Serialize for OrderStatus {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 impl OrderPage {
     /// Whether the service reports that there are no orders.
     pub(crate) fn states_no_orders(&self) -> bool {
@@ -152,6 +106,10 @@ impl Order {
 
 /// Reads a reply of getOrders: a list or an object of orders, at the top or in an envelope.
 pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {
+    unescaped(raw, orders)
+}
+
+fn orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {
     let answer = read(raw)?;
     let mut page =
         OrderPage { raw: String::from_utf8_lossy(raw.body).into_owned(), ..OrderPage::default() };

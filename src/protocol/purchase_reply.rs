@@ -18,7 +18,7 @@ use super::json_output;
 use super::plain_number::{TOKENS, is_nothing, is_usable_id, plain_number};
 use super::reply::{
     ACTIVATION_IDS, Answer, Body, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply,
-    ReplyError, ServiceError, excerpt, is_success, shape,
+    ReplyError, ServiceError, excerpt, is_success, shape, unescaped,
 };
 use super::request::has_odd_characters;
 use crate::Amount;
@@ -97,6 +97,17 @@ pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
 }
 
 fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
+    let mut reply = unescaped(raw, |raw| charge_once(raw, token));
+    if let ChargeReply::Charged(purchase) = &mut reply
+        && purchase.raw.as_bytes() != raw.body
+    {
+        purchase.warnings.push("the reply is JSON inside a JSON string".to_owned());
+        purchase.raw = String::from_utf8_lossy(raw.body).into_owned();
+    }
+    reply
+}
+
+fn charge_once(raw: RawReply<'_>, token: &str) -> ChargeReply {
     let answer = match shape(raw) {
         Ok(answer) => answer,
         Err(failure) => {
@@ -282,7 +293,9 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, ReplyError> {
     let mut purchase = match &answer.body {
         Body::Json(_) => from_object(answer)?,
         Body::Plain { .. } if !answer.raw.framed => return Err(answer.unframed()),
-        Body::Plain { token: found, rest: Some(rest), .. } if *found == token => {
+        Body::Plain { token: found, rest: Some(rest), .. }
+            if found.trim().eq_ignore_ascii_case(token) =>
+        {
             let number = plain_number(rest).ok_or_else(|| answer.unexpected())?;
             let more = number.more.map(|more| {
                 format!("the reply has more behind the phone number: {:?}", excerpt(more))

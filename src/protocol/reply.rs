@@ -10,7 +10,8 @@
 use std::time::Duration;
 
 use super::error_code::ErrorCode;
-use super::json_input::{Field, JsonError, Object, embedded_object};
+use super::json_input::{Field, JsonError, Object, Text, embedded_object, trim};
+use super::order_status::OrderStatus;
 use super::sms::{Sms, messages};
 use crate::Amount;
 
@@ -160,13 +161,30 @@ pub(super) fn shape(raw: RawReply<'_>) -> Result<Answer<'_>, ReplyError> {
     Ok(answer)
 }
 
-/// The text without a byte order mark, surrounding blanks and line ends, and quotes around the
-/// whole.
+/// Parses a reply, and a reply that is encoded as a JSON string once more: `"{\"status\":\"OK\"}"`.
+pub(super) fn unescaped<T>(raw: RawReply<'_>, parse: impl Fn(RawReply<'_>) -> T) -> T {
+    match json_string(raw.body) {
+        Some(text) => parse(RawReply { body: text.as_bytes(), ..raw }),
+        None => parse(raw),
+    }
+}
+
+/// The content of a JSON string with escapes. A string without them is read in place.
+pub(super) fn json_string(body: &[u8]) -> Option<String> {
+    const LONGEST: usize = 256 * 1024;
+    let is_string =
+        |text: &&[u8]| text.len() <= LONGEST && text.starts_with(b"\"") && text.contains(&b'\\');
+    let text = Some(body.trim_ascii()).filter(is_string)?;
+    serde_json::from_slice::<Text<'_>>(text).ok().map(|text| text.0.into_owned())
+}
+
+/// The text without a byte order mark, surrounding blanks, line ends and control characters, and
+/// quotes around the whole.
 fn unwrap(text: &str) -> &str {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    for quote in ['"', '\''] {
+    let text = trim(text);
+    for quote in ['"', '\'', '`'] {
         match text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
-            Some(inner) if !inner.contains([quote, '\\']) => return inner.trim(),
+            Some(inner) if !inner.contains([quote, '\\']) => return trim(inner),
             _ => {}
         }
     }
@@ -178,7 +196,7 @@ fn unwrap(text: &str) -> &str {
 fn embedded(text: &str) -> Option<Body<'_>> {
     let has_known_token = |line: &&str| {
         let token = line.split(':').next().unwrap_or_default().trim();
-        is_token(token) && (is_answer_token(token) || ErrorCode::read(token).is_known())
+        is_result_word(token) || is_token(token) && ErrorCode::read(token).is_known()
     };
     if begins_with_token(text) {
         return None;
@@ -199,7 +217,13 @@ pub(super) fn object_behind_text(text: &str) -> Option<&str> {
 }
 
 fn begins_with_token(text: &str) -> bool {
-    text.split([':', '\n']).next().is_some_and(|word| is_token(word.trim()))
+    let is_word = |word: &str| is_token(word) || is_result_word(word);
+    text.split([':', '\n']).next().is_some_and(|word| is_word(word.trim()))
+}
+
+/// Whether a word is the whole token of a result, in capital or small letters.
+fn is_result_word(word: &str) -> bool {
+    is_answer_token(word) && is_token(&word.to_ascii_uppercase())
 }
 
 /// Whether a token is that of a result. The letters may be small.
@@ -304,6 +328,7 @@ impl<'a> Answer<'a> {
                 let error = ServiceError {
                     exact: rest.is_none() && code.as_str() == *text,
                     min_price: rest.filter(|_| names_minimum(&code)).and_then(Amount::from_wire),
+                    retry_after: rest.filter(|_| names_pause(&code)).and_then(seconds),
                     detail: rest.map(|rest| excerpt(rest.trim())).filter(|rest| !rest.is_empty()),
                     ..ServiceError::new(code, self.raw.status)
                 };
@@ -370,6 +395,7 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     let status_failed = status
         .as_ref()
         .is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
+    let denied = object.get(&["success"]).and_then(Field::flag) == Some(false);
     let succeeded = status.as_deref().is_some_and(is_success);
     // `{"error": true, "message": …}` has the code in another field.
     let flagged = object.get(&["error"]).and_then(Field::flag) == Some(true);
@@ -397,7 +423,7 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     }) {
         code.to_owned()
     } else if let Some(said) =
-        said.as_ref().filter(|said| failed || !ok || ErrorCode::read(said).is_known())
+        said.as_ref().filter(|said| failed || denied || !ok || ErrorCode::read(said).is_known())
     {
         said.clone()
     } else if failed {
@@ -454,10 +480,21 @@ fn names_minimum(code: &ErrorCode) -> bool {
     *code.meaning() == ErrorCode::MaxPriceExceeded
 }
 
+/// Whether the text behind this code is the time to wait, as in `WAIT_CANCEL:120`.
+fn names_pause(code: &ErrorCode) -> bool {
+    *code.meaning() == ErrorCode::EarlyCancelDenied
+}
+
+/// Reads seconds: at most a day, because a larger number is something else.
+fn seconds(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().filter(|seconds| *seconds <= 86_400).map(Duration::from_secs)
+}
+
 /// Whether a `status` is an error and not the state of an order.
 fn is_error_token(word: &str) -> bool {
     !has_prefix(word, "STATUS_")
         && !has_prefix(word, "ACCESS_")
+        && matches!(OrderStatus::read(word), OrderStatus::Other(_))
         && (ErrorCode::read(word).is_known() || is_token(word))
 }
 

@@ -1,5 +1,6 @@
 //! The services that are sold: replies of getServicesList.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,42 @@ use super::reply::{RawReply, ReplyError};
 use super::string_table::StringTable;
 use crate::Amount;
 
+/// The services of one reply, in its order. It is used like a slice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Services {
+    /// The services.
+    pub services: Vec<Service>,
+    /// How many services are sold, if the reply states it.
+    pub total: Option<u64>,
+}
+
+impl Deref for Services {
+    type Target = [Service];
+
+    fn deref(&self) -> &[Service] {
+        &self.services
+    }
+}
+
+impl IntoIterator for Services {
+    type Item = Service;
+    type IntoIter = std::vec::IntoIter<Service>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.services.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Services {
+    type Item = &'a Service;
+    type IntoIter = std::slice::Iter<'a, Service>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.services.iter()
+    }
+}
+
 /// A service, such as Telegram, that numbers are sold for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -20,9 +57,13 @@ pub struct Service {
     pub code: String,
     /// The name, for people.
     pub name: String,
+    /// The address of a picture.
+    pub logo: Option<String>,
     /// The price of a number if no country is chosen.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
+    /// The currency of the price, such as `INR`.
+    pub currency: Option<String>,
     /// How many numbers are in stock.
     pub available: Option<u64>,
     /// Whether one number can receive several codes.
@@ -45,6 +86,9 @@ pub struct Offer {
     /// The name of the country.
     #[serde(serialize_with = "name")]
     pub country_name: Arc<str>,
+    /// The flag of the country, an emoji. Empty if the reply has none.
+    #[serde(serialize_with = "name")]
+    pub flag: Arc<str>,
     /// The price of a number.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
@@ -52,19 +96,23 @@ pub struct Offer {
     pub available: Option<u64>,
 }
 
-/// Reads a reply of getServicesList: services keyed by code, or a list of them.
-pub fn parse_services(raw: RawReply<'_>) -> Result<Vec<Service>, ReplyError> {
-    decode::<Services>(raw).map(|services| services.list)
+/// Reads a reply of getServicesList: services keyed by code, or a list of them. In an envelope a
+/// service can be only its name.
+pub fn parse_services(raw: RawReply<'_>) -> Result<Services, ReplyError> {
+    let Table { list: services, total, names: _, is_in_envelope: _ } = decode(raw)?;
+    Ok(Services { services, total })
 }
 
 /// The services read so far. Equal names of countries are stored once.
 #[derive(Default)]
-struct Services {
+struct Table {
     list: Vec<Service>,
+    total: Option<u64>,
     names: StringTable,
+    is_in_envelope: bool,
 }
 
-impl EntrySink for Services {
+impl EntrySink for Table {
     const ENVELOPES: [&str; 2] = ["services", "data"];
 
     fn entry<'de, A: EntryValue<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error> {
@@ -79,12 +127,22 @@ impl EntrySink for Services {
         Ok(())
     }
 
+    fn set_in_envelope(&mut self, is_in_envelope: bool) {
+        self.is_in_envelope = is_in_envelope;
+    }
+
+    fn metadata(&mut self, key: &str, field: Field<'_>) {
+        if key == "total" {
+            self.total = field.count();
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 }
 
-struct ServiceSeed<'s>(&'s mut Services);
+struct ServiceSeed<'s>(&'s mut Table);
 
 impl<'de> DeserializeSeed<'de> for ServiceSeed<'_> {
     type Value = Option<Service>;
@@ -106,7 +164,9 @@ impl<'de> Container<'de> for ServiceSeed<'_> {
             match &*key {
                 "code" => service.code = field.word().unwrap_or_default(),
                 "name" => service.name = field.word().unwrap_or_default(),
+                "logo" => service.logo = field.word(),
                 "price" | "cost" => service.price = price(field),
+                "currency" => service.currency = field.word(),
                 "available" | "count" | "qty" => service.available = field.count(),
                 "multi_sms" => service.multi_sms = field.flag(),
                 "expires_in" => service.expires_in = field.count().map(Duration::from_secs),
@@ -121,9 +181,14 @@ impl<'de> Container<'de> for ServiceSeed<'_> {
     fn neither(self) -> Self::Value {
         None
     }
+    /// `{"services": {"tg": "Telegram"}}`. Outside of an envelope a text can be anything.
+    fn text(self, text: &str) -> Self::Value {
+        let name = text.trim().to_owned();
+        self.0.is_in_envelope.then(|| Service { name, ..Service::default() })
+    }
 }
 
-struct OffersSeed<'s>(&'s mut Services);
+struct OffersSeed<'s>(&'s mut Table);
 
 impl<'de> DeserializeSeed<'de> for OffersSeed<'_> {
     type Value = Vec<Offer>;
@@ -154,7 +219,7 @@ impl<'de> Container<'de> for OffersSeed<'_> {
 }
 
 /// Reads an offer. The key is the country's code if the object has none.
-struct OfferSeed<'s, 'k>(&'s mut Services, &'k str);
+struct OfferSeed<'s, 'k>(&'s mut Table, &'k str);
 
 impl<'de> DeserializeSeed<'de> for OfferSeed<'_, '_> {
     type Value = Option<Offer>;
@@ -167,12 +232,14 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
     type Value = Option<Offer>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let names = &mut self.0.names;
-        let (mut country, mut country_name, mut amount, mut available) = (None, None, None, None);
+        let (mut country, mut country_name, mut flag) = (None, None, None);
+        let (mut amount, mut available) = (None, None);
         while let Some(Text(key)) = map.next_key()? {
             let mut name = |Word(word): Word<'de>| names.shared(&word.unwrap_or_default());
             match &*key {
                 "country_code" | "code" => country = Some(name(map.next_value()?)),
                 "country_name" | "name" => country_name = Some(name(map.next_value()?)),
+                "flag" => flag = Some(name(map.next_value()?)),
                 "price" | "cost" => amount = price(map.next_value()?),
                 "qty" | "count" | "available" => {
                     available = map.next_value::<Field<'de>>()?.count();
@@ -182,7 +249,8 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
         }
         let country = country.unwrap_or_else(|| names.shared(self.1));
         let country_name = country_name.unwrap_or_else(|| names.shared(""));
-        let offer = Offer { country, country_name, price: amount, available };
+        let flag = flag.unwrap_or_else(|| names.shared(""));
+        let offer = Offer { country, country_name, flag, price: amount, available };
         Ok((!offer.country.is_empty()).then_some(offer))
     }
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {

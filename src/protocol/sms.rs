@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::json_input::{Field, Object};
+use super::json_input::{Field, Object, trim};
 use super::json_output;
 
 /// A message that the number received.
@@ -127,9 +127,11 @@ fn message(object: &Object<'_>, field: Field<'_>, without_code: WithoutCode) -> 
         object.get(&[name]).filter(|code| code.raw() != "false").and_then(Field::word)
     });
     let code = code.and_then(|code| code_text(&code));
-    let text = object.word(&["text", "smsText", "full_text"]);
-    let is_message = without_code == WithoutCode::IsMessage
-        && text.as_deref().is_some_and(|text| !is_no_code(text));
+    // These names have no other meaning.
+    let own_text = object.word(&["smsText", "full_text", "full_sms"]);
+    let is_certain = without_code == WithoutCode::IsMessage || own_text.is_some();
+    let text = object.word(&["text"]).or(own_text);
+    let is_message = is_certain && text.as_deref().is_some_and(|text| !is_no_code(text));
     Some(Sms {
         code: if is_message { code.unwrap_or_default() } else { code? },
         text,
@@ -142,12 +144,12 @@ fn message(object: &Object<'_>, field: Field<'_>, without_code: WithoutCode) -> 
 
 /// A code without surrounding blanks and quotes; `None` if the text has no code.
 pub(super) fn code_text(text: &str) -> Option<String> {
-    let text = text.trim();
+    let text = trim(text);
     let unquoted = ['\'', '"'].iter().find_map(|quote| {
         let inner = text.strip_prefix(*quote)?.strip_suffix(*quote)?;
         (!inner.contains(*quote)).then_some(inner)
     });
-    let code = unquoted.unwrap_or(text).trim();
+    let code = trim(unquoted.unwrap_or(text));
     (!code.is_empty() && !is_no_code(code)).then(|| code.to_owned())
 }
 

@@ -3,8 +3,9 @@
 use serde::{Serialize, Serializer};
 
 use super::error_code::ErrorCode;
-use super::json_input::Field;
-use super::reply::{Answer, Body, RawReply, ReplyError, has_prefix, is_success, read};
+use super::json_input::{Field, trim};
+use super::order_status::OrderStatus;
+use super::reply::{Answer, Body, RawReply, ReplyError, has_prefix, is_success, read, unescaped};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
 
 /// The words before a code.
@@ -164,11 +165,18 @@ pub fn parse_status(raw: RawReply<'_>) -> Result<Status, ReplyError> {
 
 /// Like [`parse_status`], with all messages.
 pub(crate) fn parse_status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
+    unescaped(raw, status_reply)
+}
+
+fn status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
     let answer = read(raw)?;
     match &answer.body {
         Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting.into()),
         Body::Plain { text, .. }
-            if !raw.framed && !["STATUS_WAIT_CODE", "STATUS_CANCEL"].contains(text) =>
+            if !raw.framed
+                && !["STATUS_WAIT_CODE", "STATUS_CANCEL"]
+                    .iter()
+                    .any(|word| word.eq_ignore_ascii_case(text)) =>
         {
             Err(answer.unframed())
         }
@@ -180,7 +188,8 @@ pub(crate) fn parse_status_reply(raw: RawReply<'_>) -> Result<StatusReply, Reply
 
 fn reply_in_text(text: &str) -> StatusReply {
     let (token, rest) = text.split_once(':').unwrap_or((text, ""));
-    let lacks_code = CODE_TOKENS.contains(&token.trim()) && rest.trim().is_empty();
+    let is_code_token = CODE_TOKENS.iter().any(|word| word.eq_ignore_ascii_case(token.trim()));
+    let lacks_code = is_code_token && trim(rest).is_empty();
     StatusReply { lacks_code, ..status_in_text(text).into() }
 }
 
@@ -230,6 +239,11 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
         || object.word(&["status"]).as_deref().is_some_and(is_success);
     match object.word(&["status"]) {
         Some(word) if is_cancelled(&word) => Some(Status::Cancelled.into()),
+        // The number with which setStatus requests the next code.
+        Some(word) if word == "3" => Some(Status::WaitingForNext { last_code: None }.into()),
+        Some(word) if OrderStatus::read(&word) == OrderStatus::Pending => {
+            Some(Status::Waiting.into())
+        }
         Some(word) if !is_success(&word) => Some(Status::Other(word).into()),
         _ => waiting.then(|| Status::Waiting.into()),
     }
@@ -245,6 +259,10 @@ fn is_cancelled(word: &str) -> bool {
 
 /// Reads a reply of setStatus.
 pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError> {
+    unescaped(raw, status_change)
+}
+
+fn status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError> {
     let answer = match read(raw) {
         // An error by its form, but the order is cancelled as requested.
         Err(ReplyError::Service(error))
@@ -264,7 +282,9 @@ pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError
     match &answer.body {
         Body::Empty => Ok(StatusChange::Accepted),
         Body::Plain { .. } if !raw.framed => Err(answer.unframed()),
-        Body::Plain { token, .. } => change_in_word(token).ok_or_else(|| answer.unexpected()),
+        Body::Plain { token, rest, .. } => change_in_word(token)
+            .or_else(|| (rest.is_none() && is_success(token)).then_some(StatusChange::Accepted))
+            .ok_or_else(|| answer.unexpected()),
         Body::Json(field) => change_in_json(*field, &answer),
     }
 }
@@ -318,7 +338,10 @@ mod tests {
             (r#"{"status":"canceled","sms":null}"#, "cancelled"),
             (r#"{"status":8,"sms":{"code":"1"}}"#, "received"),
             (r#"{"status":1,"sms":null}"#, "waiting"),
+            (r#"{"status":3,"sms":null}"#, "waiting_for_next"),
             (r#"{"status":6,"sms":null}"#, "other"),
+            (r#"{"status":"pending"}"#, "waiting"),
+            (r#"{"status":"PENDING","sms":[]}"#, "waiting"),
         ] {
             assert_eq!(read(body).status.as_str(), status, "{body}");
         }
@@ -331,6 +354,7 @@ mod tests {
             ("STATUS_OK", true),
             ("STATUS_OK: ", true),
             ("STATUS_OK_AND_INFORMING:", true),
+            ("status_ok:", true),
             (r#"{"status":"OK","raw":"STATUS_OK:"}"#, true),
             (r#"{"status":"STATUS_OK","sms":null}"#, true),
             (r#"{"status":"STATUS_OK","sms":{"code":null,"text":"a"}}"#, false),

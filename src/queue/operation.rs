@@ -324,11 +324,13 @@ impl Operation {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
             Self::GetServices { service } => call(move |client| {
                 let answer = client.services(service.as_deref())?;
-                Ok(catalogue("services", fields(&answer.value), &answer.reply))
+                let object = fields(&answer.value);
+                Ok(catalogue(object, answer.value.is_empty(), &answer.reply))
             }),
             Self::GetPrices { service, country } => call(move |client| {
                 let answer = client.prices(service.as_deref(), country.as_deref())?;
-                Ok(catalogue("prices", answer.value.json(), &answer.reply))
+                let object = object("prices", answer.value.json());
+                Ok(catalogue(object, answer.value.is_empty(), &answer.reply))
             }),
             Self::GetCountries {} => call(|client| Ok(listed("countries", &client.countries()?))),
             Self::FindCountry { name } => {
@@ -470,9 +472,7 @@ fn listed<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
 
 /// The JSON of a catalogue, whose reply may have millions of bytes. If it has entries, the reply is
 /// known to be JSON and is not parsed again.
-fn catalogue(name: &str, list: String, reply: &[u8]) -> String {
-    let is_empty = list == "[]";
-    let object = object(name, list);
+fn catalogue(object: String, is_empty: bool, reply: &[u8]) -> String {
     if is_empty { with_reply(object, reply) } else { with_raw(object, json_text(reply)) }
 }
 

@@ -835,10 +835,18 @@ void leases_with_triggered_tokens() {
     CHECK(shop.unclaimed().empty());
 }
 
-/// A server that answers the read of the newest order, and no later request.
-class silent_server {
+/// Returns a reply of HTTP with this status, these further headers and this body.
+std::string reply_of(const std::string &status, const std::string &headers,
+                     const std::string &body) {
+    return "HTTP/1.1 " + status + "\r\nConnection: close\r\n" + headers +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+/// A server that answers the first requests with these replies, and no later request.
+class scripted_server {
 public:
-    silent_server() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    explicit scripted_server(std::vector<std::string> replies)
+        : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
         sockaddr_in any{};
         any.sin_family = AF_INET;
         any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -847,14 +855,17 @@ public:
         CHECK(bind(socket_, address, length) == 0 && listen(socket_, 8) == 0);
         CHECK(getsockname(socket_, address, &length) == 0);
         url = "http://127.0.0.1:" + std::to_string(ntohs(any.sin_port)) + "/";
-        first_ = std::thread([socket = socket_] { answer_first(socket); });
+        first_ = std::thread([socket = socket_, replies = std::move(replies)] {
+            for (const auto &reply : replies) answer(socket, reply);
+        });
     }
-    silent_server(const silent_server &) = delete;
-    silent_server &operator=(const silent_server &) = delete;
-    ~silent_server() { end(); }
+    scripted_server(const scripted_server &) = delete;
+    scripted_server &operator=(const scripted_server &) = delete;
+    ~scripted_server() { end(); }
 
     /// Breaks the connections.
     void end() {
+        if (socket_ >= 0) shutdown(socket_, SHUT_RDWR);
         if (first_.joinable()) first_.join();
         if (socket_ >= 0) close(std::exchange(socket_, -1));
     }
@@ -862,13 +873,12 @@ public:
     std::string url;
 
 private:
-    static void answer_first(int socket) {
-        const std::string reply =
-            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 23\r\n\r\n"
-            R"({"orders":[],"total":0})";
+    static void answer(int socket, const std::string &reply) {
         const int connection = accept(socket, nullptr, nullptr);
+        // The server ended.
+        if (connection < 0) return;
         char request[4096];
-        CHECK(connection >= 0 && read(connection, request, sizeof request) > 0);
+        CHECK(read(connection, request, sizeof request) > 0);
         CHECK(write(connection, reply.data(), reply.size()) ==
               static_cast<ssize_t>(reply.size()));
         close(connection);
@@ -878,8 +888,49 @@ private:
     std::thread first_;
 };
 
+/// A firewall, and an address that moved: nothing is charged, and the errors say what to change.
+void turned_away() {
+    const auto page =
+        reply_of("403 Forbidden", "", "<html><title>Just a moment...</title></html>");
+    const auto target = std::string("https://moved.example/new.php");
+    const auto moved = reply_of("301 Moved", "Location: " + target + "?api_key=secret\r\n", "");
+    const scripted_server server({page, page, moved, moved, moved});
+    const client shop(
+        sastaotp::config().api_key("k").base_url(server.url).budget(amount::from_rupees(100)));
+    const auto buy = [&] { return shop.get_number(request("tg")); };
+    auto blocked = FAILURE(status::blocked, buy());
+    CHECK(blocked.charge() == sastaotp::charge::none && blocked.http_status() == 403);
+    CHECK(blocked.hint().find("User-Agent") != string_view::npos);
+    CHECK(shop.budget_left() == amount::from_rupees(100));
+    for (const auto &gone :
+         {FAILURE(status::protocol, buy()), FAILURE(status::protocol, shop.get_balance())}) {
+        const string_view message = gone.message();
+        CHECK(gone.charge() == sastaotp::charge::none && gone.fault() == "redirected");
+        CHECK(message.find("redirect to " + target + ",") != string_view::npos);
+        CHECK(message.find("base_url") != string_view::npos);
+        CHECK(message.find("secret") == string_view::npos);
+    }
+    CHECK(shop.budget_left() == amount::from_rupees(100) && shop.unclaimed().empty());
+}
+
+/// A price list with operators, and every field of a service.
+void rich_catalogue() {
+    const auto json = [](const std::string &body) { return reply_of("200 OK", "", body); };
+    const scripted_server server(
+        {json(R"({"22":{"tg":{"airtel":{"cost":5,"count":3},"jio":{"cost":4,"count":0}}}})"),
+         json(R"({"status":"OK","total":120,"services":{"tg":{"logo":"https://x/tg.png",)"
+              R"("currency":"INR","countries":[{"country_code":"22","flag":"IN"}]}}})")});
+    const client shop(sastaotp::config().api_key("k").base_url(server.url));
+    const auto prices = shop.get_prices("tg");
+    CHECK(prices.size() == 2 && prices[0].operator_() == "airtel");
+    CHECK(prices.find("22", "tg")->operator_() == "airtel" && !prices[2].operator_());
+    const auto services = shop.get_services();
+    CHECK(services.total() == 120u && services[0].logo() == "https://x/tg.png");
+    CHECK(services[0].currency() == "INR" && services[0].offers()[0].flag() == "IN");
+}
+
 void cancelled_purchase() {
-    silent_server server;
+    scripted_server server({reply_of("200 OK", "", R"({"orders":[],"total":0})")});
     const client shop(sastaotp::config().api_key("k").base_url(server.url));
     const sastaotp::cancel_token token;
     std::exception_ptr carried;
@@ -1197,6 +1248,8 @@ int main(int argc, char **argv) {
         tokens();
         signal_handlers();
         leases_with_triggered_tokens();
+        turned_away();
+        rich_catalogue();
         cancelled_purchase();
         queues();
         typed_queues();

@@ -384,11 +384,13 @@ void indices_out_of_range_return_null(void) {
         int64_t micros = 7;
         uint64_t count = 7;
         CHECK(sastaotp_service_price_micros(sastaotp_services_get(services, 0), NULL));
+        (void)sastaotp_services_total(services, NULL);
         CHECK(!sastaotp_service_price_micros(sastaotp_services_get(services, index), &micros));
         CHECK(sastaotp_services_get(services, index) == NULL);
         CHECK(sastaotp_service_offer(sastaotp_services_get(services, 0), index / 2 + 100) == NULL);
         CHECK(sastaotp_prices_country(prices, index) == NULL &&
-              sastaotp_prices_service(prices, index) == NULL);
+              sastaotp_prices_service(prices, index) == NULL &&
+              sastaotp_prices_operator(prices, index) == NULL);
         CHECK(!sastaotp_prices_price_micros(prices, index, &micros) &&
               !sastaotp_prices_available(prices, index, &count));
         CHECK(micros == 7 && count == 7);

@@ -24,6 +24,7 @@ void getters_accept_null_objects(void) {
     CHECK(!sastaotp_cancel_token_is_triggered(NULL));
     CHECK(!sastaotp_client_budget_left(NULL, &micros));
     CHECK_INT(sastaotp_services_count(NULL), 0);
+    CHECK(!sastaotp_services_total(NULL, &large));
     CHECK(sastaotp_services_get(NULL, 0) == NULL);
     CHECK(sastaotp_services_json(NULL) == NULL);
     CHECK(sastaotp_service_code(NULL) == NULL);
@@ -36,12 +37,16 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_service_offer(NULL, 0) == NULL);
     CHECK(sastaotp_offer_country(NULL) == NULL);
     CHECK(sastaotp_offer_country_name(NULL) == NULL);
+    CHECK(sastaotp_offer_flag(NULL) == NULL);
+    CHECK(sastaotp_service_logo(NULL) == NULL);
+    CHECK(sastaotp_service_currency(NULL) == NULL);
     CHECK(!sastaotp_offer_price_micros(NULL, &micros));
     CHECK(!sastaotp_offer_available(NULL, &large));
     CHECK_INT(sastaotp_prices_count(NULL), 0);
     CHECK(!sastaotp_prices_find(NULL, "tg", "tg", &size));
     CHECK(sastaotp_prices_country(NULL, 0) == NULL);
     CHECK(sastaotp_prices_service(NULL, 0) == NULL);
+    CHECK(sastaotp_prices_operator(NULL, 0) == NULL);
     CHECK(!sastaotp_prices_price_micros(NULL, 0, &micros));
     CHECK(!sastaotp_prices_available(NULL, 0, &large));
     CHECK(sastaotp_prices_json(NULL) == NULL);

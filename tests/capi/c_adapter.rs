@@ -538,17 +538,35 @@ pub(crate) struct Country {
     pub(crate) code: String,
 }
 
+pub(crate) struct Services {
+    services: Vec<Service>,
+    pub(crate) total: Option<u64>,
+}
+
+impl std::ops::Deref for Services {
+    type Target = [Service];
+
+    fn deref(&self) -> &[Service] {
+        &self.services
+    }
+}
+
 pub(crate) struct Service {
+    pub(crate) logo: Option<String>,
+    pub(crate) currency: Option<String>,
     pub(crate) countries: Vec<Offer>,
 }
 
 pub(crate) struct Offer {
     pub(crate) country: String,
+    pub(crate) flag: String,
     pub(crate) price: Option<Amount>,
 }
 
+#[allow(clippy::struct_field_names, reason = "named as in the Rust interface")]
 pub(crate) struct Price {
     pub(crate) price: Option<Amount>,
+    pub(crate) operator: Option<String>,
     country: String,
 }
 
@@ -579,7 +597,8 @@ impl Prices {
         let price =
             optional(|place| unsafe { sastaotp_prices_price_micros(self.0.0, index, place) });
         let country = required_text(unsafe { sastaotp_prices_country(self.0.0, index) });
-        Price { price: price.map(Amount::from_micros), country }
+        let operator = text(unsafe { sastaotp_prices_operator(self.0.0, index) });
+        Price { price: price.map(Amount::from_micros), operator, country }
     }
 }
 
@@ -642,7 +661,7 @@ impl Client {
         Ok(Balance { amount: Amount::from_micros(micros) })
     }
 
-    pub(crate) fn get_services(&self, service: Option<&str>) -> Result<Vec<Service>> {
+    pub(crate) fn get_services(&self, service: Option<&str>) -> Result<Services> {
         let service = service.map(c_string);
         let services = create(sastaotp_services_free, |place, error| unsafe {
             sastaotp_client_get_services(self.get(), optional_ptr(service.as_ref()), place, error)
@@ -650,6 +669,7 @@ impl Client {
         let offer = |offer| unsafe {
             Offer {
                 country: required_text(sastaotp_offer_country(offer)),
+                flag: required_text(sastaotp_offer_flag(offer)),
                 price: optional(|place| sastaotp_offer_price_micros(offer, place))
                     .map(Amount::from_micros),
             }
@@ -658,12 +678,16 @@ impl Client {
             let service = sastaotp_services_get(services.0, index);
             let offers = 0..sastaotp_service_offer_count(service);
             Service {
+                logo: text(sastaotp_service_logo(service)),
+                currency: text(sastaotp_service_currency(service)),
                 countries: offers
                     .map(|index| offer(sastaotp_service_offer(service, index)))
                     .collect(),
             }
         };
-        Ok((0..unsafe { sastaotp_services_count(services.0) }).map(service).collect())
+        let total = optional(|place| unsafe { sastaotp_services_total(services.0, place) });
+        let services = (0..unsafe { sastaotp_services_count(services.0) }).map(service).collect();
+        Ok(Services { services, total })
     }
 
     pub(crate) fn get_prices(

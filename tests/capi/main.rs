@@ -22,6 +22,8 @@ mod field_cases;
 mod fixture;
 #[path = "../client/handles.rs"]
 mod handles;
+#[path = "../sockets/moved.rs"]
+mod moved;
 mod purchases;
 #[path = "../client/reads.rs"]
 mod reads;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::adapter::{
     Activation, Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OnTooEarly, OrderQuery,
-    PriceLimit, Resolution, Retry, SetStatus, SettlementState, WaitOptions,
+    OrderStatus, PriceLimit, Resolution, Retry, SetStatus, SettlementState, WaitOptions,
 };
 use crate::fixture::{Fixture, request, seconds};
 
@@ -67,6 +67,50 @@ fn f05_f90_a_purchase_turned_away_costs_nothing() {
             assert_eq!(fixture.count("getNumber") + fixture.count("regetNumber"), 5, "{fault}");
             assert!(fixture.client.unclaimed().is_empty(), "{fault}");
         }
+    }
+}
+
+/// The history is blocked too. The search ends with the reason, and not after its whole time.
+#[test]
+fn f05_a_blocked_history_ends_the_search() {
+    for (fault, hint) in [("blocked_by_firewall", "User-Agent"), ("redirected", "base_url")] {
+        let fixture = with_budget(100);
+        let intent = fixture.fail("zz_lost_reply").intent().unwrap().clone();
+        fixture.fault(json!({"match": {"action": "getOrders"}, "fault": fault, "times": 0}));
+        let before = (fixture.now(), fixture.count("getOrders"));
+        let error = fixture.client.reconcile(&intent).unwrap_err();
+        assert_eq!(error.charge(), Charge::Unknown, "{error}");
+        assert!(error.fault().is_some_and(|name| name == fault), "{error}");
+        assert!(error.to_string().contains(hint), "{error}");
+        assert!(error.to_string().contains("may have been bought"), "{error}");
+        assert_eq!(fixture.count("getOrders") - before.1, 1, "{error}");
+        assert!(fixture.now() - before.0 <= 2_000, "{error}");
+        // The next search goes on.
+        fixture.fault(r#"{"clear":true}"#);
+        assert_eq!(fixture.client.reconcile(&intent).unwrap().candidates.len(), 1);
+    }
+}
+
+/// A page without a length may have been cut, so it refuses nothing. Its advice still counts.
+#[test]
+fn f05_the_advice_of_an_unknown_purchase_stays() {
+    for (fault, status, hint) in [
+        ("blocked_by_firewall", 403, "User-Agent"),
+        ("redirected", 302, "base_url"),
+        ("redirected", 303, "base_url"),
+    ] {
+        let fixture = with_budget(100);
+        let mut rule = json!({"match": {"action": "getNumber"}, "fault": fault, "status": status});
+        if status == 403 {
+            let page = "<html><title>Just a moment...</title>";
+            rule = json!({"match": {"action": "getNumber"}, "fault": "unframed_reply",
+                "variant": "whole", "status": status, "body": page});
+        }
+        fixture.fault(rule);
+        let error = fixture.fail("zz_ok");
+        assert_eq!((error.charge(), error.retry()), (Charge::Unknown, Retry::AfterReconcile));
+        assert!(error.to_string().contains(hint), "{error}");
+        assert!(error.to_string().contains("reconcile the intent"), "{error}");
     }
 }
 
@@ -166,6 +210,114 @@ fn f18_a_calling_code_gives_a_warning() {
         let params = &sent.iter().find(|sent| sent.action == "getNumber").unwrap().params;
         assert!(params.contains(&("country".to_owned(), country.to_owned())), "{params:?}");
     }
+}
+
+#[test]
+fn f19_no_free_number_is_tried_again_after_a_pause() {
+    for body in ["NO_NUMBERS", "OUT_OF_STOCK", r#"{"title":"NO_NUMBERS","details":"none"}"#] {
+        let fixture = Fixture::new();
+        answer(&fixture, "getNumber", body);
+        let error = fixture.fail("zz_ok");
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::NoNumbers, Charge::NotCharged));
+        assert_eq!(error.retry(), Retry::After(seconds(60)), "{error}");
+    }
+}
+
+#[test]
+fn f30_each_operator_has_a_price() {
+    let fixture = Fixture::new();
+    let body = r#"{"22":{"tg":{"airtel":{"cost":5,"count":3},"jio":{"cost":4,"count":0}}}}"#;
+    answer(&fixture, "getPrices", body);
+    let prices = fixture.client.get_prices(Some("tg"), None).unwrap();
+    let rows: Vec<_> = prices
+        .iter()
+        .map(|row| (row.operator.unwrap_or_default().to_string(), row.price.unwrap()))
+        .collect();
+    assert_eq!(rows, [("airtel".to_owned(), rupees(5)), ("jio".to_owned(), rupees(4))]);
+    let cheapest = prices.get("22", "tg").unwrap();
+    assert!(cheapest.operator.is_some_and(|name| name == "airtel"), "jio has no number");
+}
+
+#[test]
+fn f31_a_price_without_a_country_is_refused() {
+    let fixture = Fixture::new();
+    answer(&fixture, "getPrices", r#"[{"baa":{"cost":0.08}}]"#);
+    let error = fixture.client.get_prices(None, None).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert!(error.fault().is_some_and(|name| name == "format_mismatch"), "{error}");
+}
+
+/// The change applied, or it did not.
+#[test]
+fn f34_an_empty_reply_to_a_change_is_read_back() {
+    for (status, body) in [(204, ""), (200, ""), (200, r#"{"status":"success"}"#), (200, "OK")] {
+        let lost = |applies: bool| {
+            let when = if applies { "after_commit" } else { "before_commit" };
+            json!({"match": {"action": "setStatus"}, "fault": "html_page", "status": status,
+                "body": body, "when": when})
+        };
+        let fixture = with_budget(300);
+        for (applies, sent) in [(true, 1), (false, 2)] {
+            let number = fixture.buy("zz_never");
+            fixture.clock.advance(seconds(200));
+            fixture.fault(lost(applies));
+            let before = fixture.count("setStatus");
+            let settlement = number.cancel().unwrap();
+            assert_eq!(settlement.state, SettlementState::Cancelled, "{status} {body}");
+            assert_eq!(fixture.count("setStatus") - before, sent, "{status} {body}");
+        }
+        let number = fixture.buy("zz_multi");
+        number.wait_for_code(seconds(60)).unwrap();
+        fixture.fault(lost(true));
+        number.request_next_code().unwrap();
+        number.wait_for_code(seconds(60)).unwrap();
+        fixture.fault(lost(true));
+        let settlement = number.complete().unwrap();
+        assert_eq!(settlement.state, SettlementState::Completed, "{status} {body}");
+        assert_exact(&fixture, 300, 0, body);
+    }
+}
+
+/// The service closed the order before the time that it had promised.
+#[test]
+fn f36_an_early_expiry_is_an_expiry() {
+    let fixture = with_budget(100);
+    let number = fixture.buy("zz_never");
+    let order = json!([{"activation_id": number.id(), "status": "expired"}]);
+    answer(&fixture, "getStatus", "STATUS_CANCEL");
+    answer(&fixture, "getOrders", &order.to_string());
+    let error = number.wait_for_code(seconds(60)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
+    assert!(error.to_string().contains("without a charge"), "{error}");
+    assert_eq!(fixture.client.budget_left(), Some(rupees(100)));
+}
+
+#[test]
+fn f37_a_status_of_orders_has_its_own_hint() {
+    let fixture = Fixture::new();
+    let status = Some(OrderStatus::Other("nope".to_owned()));
+    let error = fixture
+        .client
+        .get_orders(&OrderQuery { status, ..OrderQuery::default() })
+        .expect_err("the service knows four");
+    assert!(error.to_string().contains("pending, completed, cancelled or expired"), "{error}");
+    assert!(!error.to_string().contains("to complete"), "{error}");
+}
+
+#[test]
+fn f38_a_service_has_a_logo_a_currency_and_flags() {
+    let fixture = Fixture::new();
+    let body = json!({"status": "OK", "total": 120, "services": {"tg": {
+        "logo": "https://example.com/tg.png", "currency": "INR",
+        "countries": [{"country_code": "22", "flag": "🇮🇳"}],
+    }}});
+    answer(&fixture, "getServicesList", &body.to_string());
+    let services = fixture.client.get_services(None).unwrap();
+    assert_eq!((services.len(), services.total), (1, Some(120)));
+    let service = &services[0];
+    assert_eq!(service.logo.as_deref(), Some("https://example.com/tg.png"));
+    assert_eq!(service.currency.as_deref(), Some("INR"));
+    assert_eq!(&*service.countries[0].flag, "🇮🇳");
 }
 
 #[test]

@@ -248,6 +248,12 @@ export interface Reply {
 /** An array with the service's reply that it was read from. */
 export type Listing<T> = T[] & Reply
 
+/** The services of a reply. */
+export type Services = Listing<Service> & {
+  /** How many services are sold, if the reply states it. */
+  readonly total: number | null
+}
+
 /**
  * The wallet's balance.
  *
@@ -266,9 +272,13 @@ export interface Service {
   /** The code to pass to `getNumber`. */
   code: string
   name: string
+  /** The address of a picture. */
+  logo: string | null
   /** The price of a number in rupees if no country is chosen. */
   price: number | null
   priceMicros: number | null
+  /** The currency of the price, such as `INR`. */
+  currency: string | null
   /** How many numbers are in stock. */
   available: number | null
   /** Whether a number can receive several codes. */
@@ -287,6 +297,8 @@ export interface Offer {
   /** The code of the country, which is not its calling code. */
   country: string
   countryName: string
+  /** The flag of the country, an emoji. Empty if the reply has none. */
+  flag: string
   /** The price of a number in rupees. */
   price: number | null
   priceMicros: number | null
@@ -302,6 +314,8 @@ export interface Price {
   country: string
   /** The code of the service. */
   service: string
+  /** The operator that sells the number, if the reply lists operators. */
+  operator: string | null
   /** The price of a number in rupees. Null if the figure in the reply is not readable. */
   price: number | null
   priceMicros: number | null
@@ -601,7 +615,7 @@ export class Client {
   /** Returns the balance of the wallet. */
   getBalance(options?: CallOptions): Promise<Balance>
   /** Returns all services, or one service with its countries. */
-  getServices(options?: CallOptions & { service?: string | undefined }): Promise<Listing<Service>>
+  getServices(options?: CallOptions & { service?: string | undefined }): Promise<Services>
   /**
    * Returns the price of each service in each country. Without options the list has about 80,000
    * rows.

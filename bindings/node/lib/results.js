@@ -1,6 +1,6 @@
 // Decodes the JSON that operations return, results and errors.
 
-const { convert, exactMicros, rupees } = require('./convert.js')
+const { camelCase, convert, exactMicros, rupees } = require('./convert.js')
 const { createError, ProtocolError } = require('./errors.js')
 const { Intent } = require('./intent.js')
 const { warnOfPurchase } = require('./warnings.js')
@@ -48,6 +48,7 @@ const unclaimedList = (json) => unclaimed(JSON.parse(json).unclaimed)
 const price = (entry) => ({
   country: entry.country,
   service: entry.service,
+  operator: entry.operator ?? null,
   price: rupees(entry.price_micros),
   priceMicros: exactMicros(entry.price_micros),
   available: entry.available
@@ -61,7 +62,7 @@ const SEPARATOR_END = 'w":'
 /**
  * Decodes a list. The service's reply follows the entries and is as long as they are, so it is
  * parsed on first use of `raw`. The first SEPARATOR is the right one: no entry has a field `raw`,
- * and a quote inside a text is escaped.
+ * and a quote inside a text is escaped. Behind the entries there may be numbers, such as `total`.
  */
 const list = (name, convertEntry) => (json) => {
   let found = json.indexOf(SEPARATOR_END)
@@ -70,10 +71,15 @@ const list = (name, convertEntry) => (json) => {
   }
   const replyStart = found + SEPARATOR_END.length
   const entriesEnd = replyStart - SEPARATOR.length
-  const entries = JSON.parse(json.slice(`{"${name}":`.length, entriesEnd))
+  const listEnd = json.lastIndexOf(']', entriesEnd - 1) + 1
+  const entries = JSON.parse(json.slice(`{"${name}":`.length, listEnd))
   // Converts in place, so that each parsed entry can be freed before the next is converted.
   for (let index = 0; index < entries.length; index++) entries[index] = convertEntry(entries[index])
   const reply = json.slice(replyStart, -1)
+  const further = JSON.parse(`{${json.slice(listEnd + 1, entriesEnd)}}`)
+  for (const [member, value] of Object.entries(further)) {
+    Object.defineProperty(entries, camelCase(member), { value })
+  }
   let raw
   return Object.defineProperty(entries, 'raw', {
     get() {

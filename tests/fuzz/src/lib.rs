@@ -36,10 +36,12 @@ pub fn check_json(value: &impl serde::Serialize) {
     serde_json::from_str::<&RawValue>(&text).unwrap();
 }
 
-/// Returns the text of a body without surrounding whitespace; `None` if the body is not valid text.
+/// Returns the text of a body without surrounding blanks and control characters; `None` if the body
+/// is not valid text.
 pub fn bare(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'))?;
-    Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'))
+    let is_around = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
+    Some(text.trim_matches(is_around))
 }
 
 /// The members of a JSON object, each as its text, because numbers may be larger than any float. If

@@ -945,13 +945,16 @@ unsafe fn read_intent(intent: *const sastaotp_intent) {
 
 unsafe fn read_services(services: *const sastaotp_services) {
     texts!(services; sastaotp_services_json);
+    values!(services; sastaotp_services_total);
     parts!(services; sastaotp_services_count sastaotp_services_get |service| {
-        texts!(service; sastaotp_service_code sastaotp_service_name);
+        texts!(service; sastaotp_service_code sastaotp_service_name sastaotp_service_logo
+            sastaotp_service_currency);
         values!(service; sastaotp_service_price_micros sastaotp_service_available
             sastaotp_service_multi_sms
             sastaotp_service_expires_in_ms);
         parts!(service; sastaotp_service_offer_count sastaotp_service_offer |offer| {
-            texts!(offer; sastaotp_offer_country sastaotp_offer_country_name);
+            texts!(offer; sastaotp_offer_country sastaotp_offer_country_name
+                sastaotp_offer_flag);
             values!(offer; sastaotp_offer_price_micros sastaotp_offer_available);
         });
     });
@@ -964,6 +967,7 @@ unsafe fn read_prices(prices: *const sastaotp_prices) {
             (sastaotp_prices_country(prices, index), sastaotp_prices_service(prices, index));
         check_text(country);
         check_text(service);
+        check_text(sastaotp_prices_operator(prices, index));
         assert_eq!(country.is_null(), index >= count);
         let mut found = 0;
         assert_eq!(sastaotp_prices_find(prices, country, service, &raw mut found), index < count);

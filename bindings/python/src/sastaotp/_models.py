@@ -79,6 +79,8 @@ class Offer(_Result, frozen=True):
     country: str
     """The code of the country, which is not its calling code."""
     country_name: str
+    flag: str = ""
+    """The flag of the country, an emoji. Empty if the reply has none."""
     price_micros: Optional[int] = None
     available: Optional[int] = None
     """How many numbers are in stock."""
@@ -95,7 +97,11 @@ class Service(_Result, frozen=True):
     code: str
     """The code to pass to ``get_number``."""
     name: str
+    logo: Optional[str] = None
+    """The address of a picture."""
     price_micros: Optional[int] = None
+    currency: Optional[str] = None
+    """The currency of the price, such as ``INR``."""
     available: Optional[int] = None
     multi_sms: Optional[bool] = None
     """Whether a number can receive several codes."""
@@ -121,6 +127,8 @@ class Services(_Reply, frozen=True):
     """A sequence of services."""
 
     services: Tuple[Service, ...]
+    total: Optional[int] = None
+    """How many services are sold, if the reply states it."""
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self.services)
@@ -142,6 +150,8 @@ class Price(_Result, frozen=True, gc=False):
     """
     service: str
     """The code of the service."""
+    operator: Optional[str] = None
+    """The operator that sells the number, if the reply lists operators."""
     price_micros: Optional[int] = None
     available: Optional[int] = None
     """How many numbers are in stock. The live service reports 999 everywhere."""
