@@ -65,6 +65,8 @@ use std::process::{Command, ExitCode, Stdio};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const CRATE: &str = "sastaotp";
+/// The features of the libraries.
+const FEATURES: &str = "capi,system-roots";
 
 #[derive(Default)]
 struct Options {
@@ -348,7 +350,7 @@ fn build(options: &Options, names: &Names) -> Result<()> {
     }
     // One call for both kinds, because LTO over all crates is slow.
     let mut cargo = cargo_command(options, names, &target_dir, "rustc")?;
-    cargo.args(["--lib", "--features", "capi", "--crate-type", &kinds.join(","), "--"]);
+    cargo.args(["--lib", "--features", FEATURES, "--crate-type", &kinds.join(","), "--"]);
     if kinds.contains(&"cdylib") {
         cargo.args(names.shared_link_arguments.iter().map(|flag| format!("-Clink-arg={flag}")));
     }
@@ -684,8 +686,8 @@ fn host() -> Result<String> {
     Ok(host.ok_or("rustc -vV prints no host")?.to_owned())
 }
 
-/// Returns the libraries that Rust's standard library needs. The crates need no others:
-/// tests/c/install links a static program with these alone.
+/// Returns the libraries that Rust's standard library needs. The crates need no others, except on
+/// macOS: tests/c/install links a static program with these alone.
 fn native_libraries(root: &Path, target: &str) -> Result<String> {
     let probe = env::temp_dir().join(format!("sastaotp-native-{}", std::process::id()));
     fs::create_dir_all(&probe)?;
@@ -701,7 +703,14 @@ fn native_libraries(root: &Path, target: &str) -> Result<String> {
         .output()?;
     fs::remove_dir_all(&probe)?;
     let text = String::from_utf8_lossy(&output.stderr);
-    libraries_in(&text).ok_or_else(|| {
+    let libraries = libraries_in(&text).map(|mut libraries| {
+        if target.contains("apple") {
+            // They have the certificates of the system.
+            libraries.push_str(" -framework Security -framework CoreFoundation");
+        }
+        libraries
+    });
+    libraries.ok_or_else(|| {
         format!("rustc cannot build for {target}: {text}: `rustup target add {target}` may help")
             .into()
     })

@@ -523,6 +523,24 @@ typedef enum sastaotp_api_key_location SASTAOTP_ENUM_INT32 {
     SASTAOTP_API_KEY_LOCATION_MAX_ENUM = INT32_MAX
 } sastaotp_api_key_location;
 
+/** The certificate authorities that a client trusts. */
+typedef enum sastaotp_roots SASTAOTP_ENUM_INT32 {
+    /**
+     * The authorities of the web, which the library contains. Neither the system nor the
+     * environment changes them. The default.
+     */
+    SASTAOTP_ROOTS_WEB = 0,
+    /**
+     * The authorities of the system, or those in SSL_CERT_FILE and SSL_CERT_DIR if one of these
+     * environment variables is set.
+     */
+    SASTAOTP_ROOTS_SYSTEM = 1,
+    /** The authorities of the web and those of the system. */
+    SASTAOTP_ROOTS_BOTH = 2,
+    /** Not a value: it makes the type 32 bits wide in C99. */
+    SASTAOTP_ROOTS_MAX_ENUM = INT32_MAX
+} sastaotp_roots;
+
 /** The failures that a journal survives. */
 typedef enum sastaotp_durability SASTAOTP_ENUM_INT32 {
     /**
@@ -557,7 +575,22 @@ typedef struct sastaotp_config {
      * version.
      */
     const char *user_agent;
-    /** Certificates in PEM that are trusted in addition to the public authorities. */
+    /**
+     * The proxy: "environment", "direct", or a URL. The default is "environment": the proxy of
+     * HTTPS_PROXY or ALL_PROXY unless NO_PROXY excludes the host, read as curl reads them, and
+     * none for a service on this machine. "direct" ignores the environment.
+     *
+     * A URL is `scheme://user:password@host:port` with the scheme http, https, socks5 or socks5h.
+     * The user name and password are optional and percent-encoded. With socks5 (also written
+     * socks) this machine looks up the name of the service, with socks5h the proxy does. The
+     * default port is 443 for https, and otherwise 1080. The proxy of a URL is used for every
+     * service, also for one on this machine.
+     */
+    const char *proxy;
+    /**
+     * Certificates to trust in addition: the text of a PEM file, not its path. They are
+     * authorities, or the certificate of the server itself.
+     */
     const char *ca_pem;
     /** The length of `ca_pem` in bytes; 0 if it ends with NUL. */
     size_t ca_pem_length;
@@ -611,6 +644,8 @@ typedef struct sastaotp_config {
     uint32_t max_requests_per_minute;
     /** The part of a request that carries the API key. */
     sastaotp_api_key_location api_key_location;
+    /** The certificate authorities to trust. */
+    sastaotp_roots roots;
     /** The failures that the journal survives. */
     sastaotp_durability durability;
     /**
@@ -625,14 +660,14 @@ typedef struct sastaotp_config {
      */
     bool from_env;
     /** Reserved for later versions: must be 0. */
-    uint8_t reserved[6];
+    uint8_t reserved[10];
 } sastaotp_config;
 
 /** The defaults of sastaotp_config. */
 #define SASTAOTP_CONFIG_INIT \
-    { sizeof(sastaotp_config), NULL, NULL, NULL, NULL, 0, NULL, SASTAOTP_NO_BUDGET, 0, \
-      0, 0, 0, SASTAOTP_API_KEY_IN_HEADER, SASTAOTP_DURABILITY_POWER, false, false, \
-      { 0, 0, 0, 0, 0, 0 } }
+    { sizeof(sastaotp_config), NULL, NULL, NULL, NULL, NULL, 0, NULL, \
+      SASTAOTP_NO_BUDGET, 0, 0, 0, 0, SASTAOTP_API_KEY_IN_HEADER, SASTAOTP_ROOTS_WEB, \
+      SASTAOTP_DURABILITY_POWER, false, false, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } }
 
 /** No limit for the total of all charges. */
 #define SASTAOTP_NO_BUDGET INT64_MAX
@@ -704,9 +739,9 @@ typedef struct sastaotp_client sastaotp_client;
  * Creates a client from settings, which it copies. Sends nothing.
  *
  * Fails with SASTAOTP_ERROR_CONFIG if a setting is invalid or there is no API key, and with
- * SASTAOTP_ERROR_JOURNAL if the journal's folder cannot be used. Reads HTTPS_PROXY, ALL_PROXY and
- * NO_PROXY as curl does, so no other thread may change the environment during the call. Since
- * 0.1.0.
+ * SASTAOTP_ERROR_JOURNAL if the journal's folder cannot be used. By default it reads HTTPS_PROXY,
+ * ALL_PROXY and NO_PROXY as curl does, so no other thread may change the environment during the
+ * call. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_client_new(const sastaotp_config *config,

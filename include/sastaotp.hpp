@@ -185,6 +185,15 @@ enum class api_key_location : std::int32_t {
     query = SASTAOTP_API_KEY_IN_QUERY,
 };
 
+/// The certificate authorities that a client trusts: those of the web, which the library contains;
+/// those of the system, or of SSL_CERT_FILE and SSL_CERT_DIR if one of these environment variables
+/// is set; or both.
+enum class roots : std::int32_t {
+    web = SASTAOTP_ROOTS_WEB,
+    system = SASTAOTP_ROOTS_SYSTEM,
+    both = SASTAOTP_ROOTS_BOTH,
+};
+
 /// The failures that a journal survives: the end of the process, however it ends, and a power loss,
 /// or only the end of the process.
 enum class durability : std::int32_t {
@@ -247,6 +256,7 @@ template <> struct c_enum<retry> { using type = sastaotp_retry; };
 template <> struct c_enum<phase> { using type = sastaotp_phase; };
 template <> struct c_enum<log_level> { using type = sastaotp_log_level; };
 template <> struct c_enum<api_key_location> { using type = sastaotp_api_key_location; };
+template <> struct c_enum<roots> { using type = sastaotp_roots; };
 template <> struct c_enum<durability> { using type = sastaotp_durability; };
 template <> struct c_enum<status_kind> { using type = sastaotp_status_kind; };
 template <> struct c_enum<on_too_early> { using type = sastaotp_on_too_early; };
@@ -935,8 +945,27 @@ public:
     config &user_agent(std::string_view text) & { return set(user_agent_, "user_agent", text); }
     config user_agent(std::string_view text) && { return std::move(user_agent(text)); }
 
-    /// Trusts the certificates of a PEM text in addition to the public authorities. A second call
-    /// replaces the first.
+    /// Sets the proxy: "environment", "direct", or a URL. The default is "environment": the proxy
+    /// of HTTPS_PROXY or ALL_PROXY unless NO_PROXY excludes the host, read as curl reads them, and
+    /// none for a service on this machine. "direct" ignores the environment.
+    ///
+    /// A URL is `scheme://user:password@host:port` with the scheme http, https, socks5 or socks5h.
+    /// The user name and password are optional and percent-encoded. With socks5 (also written
+    /// socks) this machine looks up the name of the service, with socks5h the proxy does. The
+    /// default port is 443 for https, and otherwise 1080. The proxy of a URL is used for every
+    /// service, also for one on this machine.
+    config &proxy(std::string_view text) & { return set(proxy_, "proxy", text); }
+    config proxy(std::string_view text) && { return std::move(proxy(text)); }
+
+    /// Sets the certificate authorities to trust. The default is roots::web.
+    config &roots(sastaotp::roots authorities) & {
+        roots_ = authorities;
+        return *this;
+    }
+    config roots(sastaotp::roots authorities) && { return std::move(roots(authorities)); }
+
+    /// Trusts certificates in addition: the text of a PEM file, not its path. They are authorities,
+    /// or the certificate of the server itself. A second call replaces the first.
     config &ca_pem(std::string_view pem) & {
         ca_pem_ = pem;
         return *this;
@@ -1032,6 +1061,7 @@ public:
         settings.api_key = detail::text_or_null(api_key_);
         settings.base_url = detail::text_or_null(base_url_);
         settings.user_agent = detail::text_or_null(user_agent_);
+        settings.proxy = detail::text_or_null(proxy_);
         settings.ca_pem = detail::text_or_null(ca_pem_);
         settings.ca_pem_length = ca_pem_ ? ca_pem_->size() : 0;
         settings.journal = detail::text_or_null(journal_);
@@ -1041,6 +1071,7 @@ public:
         settings.late_booking_ms = late_booking_ms_;
         settings.max_requests_per_minute = max_requests_per_minute_;
         settings.api_key_location = detail::to_c(api_key_location_);
+        settings.roots = detail::to_c(roots_);
         settings.durability = detail::to_c(durability_);
         settings.journal_on_network = journal_on_network_;
         settings.from_env = from_env_;
@@ -1053,11 +1084,12 @@ private:
         return *this;
     }
 
-    std::optional<std::string> api_key_, base_url_, user_agent_, ca_pem_, journal_;
+    std::optional<std::string> api_key_, base_url_, user_agent_, proxy_, ca_pem_, journal_;
     std::int64_t budget_ = SASTAOTP_NO_BUDGET;
     std::uint32_t max_connections_ = 0, timeout_ms_ = 0, late_booking_ms_ = 0;
     std::uint32_t max_requests_per_minute_ = 0;
     sastaotp::api_key_location api_key_location_ = sastaotp::api_key_location::header;
+    sastaotp::roots roots_ = sastaotp::roots::web;
     sastaotp::durability durability_ = sastaotp::durability::power;
     bool journal_on_network_ = false, from_env_ = false;
 };

@@ -195,7 +195,7 @@ impl Error {
     }
 
     pub(crate) fn transport(operation: &str, error: TransportError) -> Self {
-        let TransportError { cause, phase, sent: _, message, received } = error;
+        let TransportError { cause, phase, sent: _, message, hint, received } = error;
         let kind = match cause {
             Cause::Certificate => ErrorKind::Tls,
             Cause::Cancelled => ErrorKind::Cancelled,
@@ -211,7 +211,7 @@ impl Error {
             _ => ErrorKind::Connection,
         };
         let is_transient = !matches!(cause, Cause::Certificate | Cause::Proxy | Cause::Cancelled);
-        let mut error = Self::new(kind, operation, message);
+        let mut error = Self::new(kind, operation, message).with_hint(hint);
         error.0.phase = phase;
         error.0.fault = Some(cause.fault());
         error.0.retry = if is_transient { Retry::After(Duration::ZERO) } else { Retry::Never };

@@ -81,8 +81,9 @@
 //! | an error code of the service: its meaning and its hint | `protocol/error_code.rs` |
 //! | an error kind, and the text of errors | `error.rs` |
 //! | a setting of the client | `client/builder.rs` |
-//! | a setting of connections: timeouts, proxy, certificates | `transport/config.rs` |
-//! | a kind of proxy | `transport/proxy.rs` |
+//! | a setting of connections: timeouts, proxy | `transport/config.rs` |
+//! | which certificates are trusted | `transport/trust.rs` |
+//! | the kinds of proxies, and their URLs | `transport/proxy.rs`, `transport/socks.rs` |
 //! | the poll interval, and the end of a wait | `order_state/wait.rs` |
 //! | how often a read is repeated | `client/read.rs` |
 //! | how often a purchase is attempted | `client/charge.rs` |
@@ -167,7 +168,7 @@ pub use protocol::{
 #[doc(hidden)]
 pub use queue::SingleStep;
 pub use queue::{Completion, Operation, Output, Queue, Ticket};
-pub use transport::Phase;
+pub use transport::{Phase, Roots};
 
 /// The snippets of the README, so that they compile and run as documentation tests.
 #[cfg(all(doctest, feature = "sandbox"))]

@@ -8,6 +8,8 @@ mod proxy;
 mod replies;
 #[path = "transport/server.rs"]
 mod server;
+#[path = "transport/socks.rs"]
+mod socks;
 #[path = "timing/mod.rs"]
 mod timing;
 #[path = "transport/tls.rs"]
@@ -288,7 +290,7 @@ fn invalid_settings_are_refused() {
         bad(|config| config.user_agent = "a\r\nb".into()),
         bad(|config| config.user_agent = String::new()),
         bad(|config| config.extra_ca_pem = Some(b"nothing".to_vec())),
-        bad(|config| config.proxy = ProxyChoice::Url("socks5://x:1".into())),
+        bad(|config| config.proxy = ProxyChoice::Url("socks4://x:1".into())),
         bad(|config| config.max_connections = 0),
     ];
     for error in errors {

@@ -3,7 +3,8 @@
 #[path = "transport/server.rs"]
 mod server;
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Mutex;
 use std::thread;
@@ -52,7 +53,19 @@ fn assert_hidden(text: &str, source: &str) {
     }
 }
 
+/// A SOCKS5 proxy that refuses the password.
+fn refusing_socks_proxy() -> Server {
+    Server::start(|conn| {
+        let mut tcp = conn.tcp();
+        let _ = tcp.read_exact(&mut [0; 4]);
+        let _ = tcp.write_all(b"\x05\x02");
+        let _ = tcp.read_exact(&mut [0; 3 + "user".len() + PASSWORD.len()]);
+        let _ = tcp.write_all(b"\x01\x01");
+    })
+}
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of servers")]
 fn logs_and_errors_never_contain_the_key() {
     log::set_logger(&Capture).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
@@ -97,6 +110,8 @@ fn logs_and_errors_never_contain_the_key() {
     let bad_tls = Server::start_tls(server::self_signed("localhost"), server::Conn::hold);
     let proxy = Server::start(reply("HTTP/1.1 407 No\r\n\r\n".to_owned()));
 
+    let socks = refusing_socks_proxy();
+
     let mut urls: Vec<(String, ProxyChoice)> =
         plain.iter().map(|server| (server.url(), ProxyChoice::Direct)).collect();
     let with_password = ProxyChoice::Url(format!("http://user:{PASSWORD}@{}", proxy.address));
@@ -107,6 +122,10 @@ fn logs_and_errors_never_contain_the_key() {
         (bad_tls.https("localhost"), ProxyChoice::Direct),
         (plain[0].https("localhost"), ProxyChoice::Direct),
         ("https://service.test/".to_owned(), with_password),
+        (
+            "https://service.test/".to_owned(),
+            ProxyChoice::Url(format!("socks5h://user:{PASSWORD}@{}", socks.address)),
+        ),
     ]);
     let mut replies = 0;
     for (url, proxy) in urls {

@@ -53,9 +53,9 @@ pub(super) unsafe fn as_client<'a>(argument: *const sastaotp_client) -> Result<&
 /// Creates a client from settings, which it copies. Sends nothing.
 ///
 /// Fails with SASTAOTP_ERROR_CONFIG if a setting is invalid or there is no API key, and with
-/// SASTAOTP_ERROR_JOURNAL if the journal's folder cannot be used. Reads HTTPS_PROXY, ALL_PROXY and
-/// NO_PROXY as curl does, so no other thread may change the environment during the call. Since
-/// 0.1.0.
+/// SASTAOTP_ERROR_JOURNAL if the journal's folder cannot be used. By default it reads HTTPS_PROXY,
+/// ALL_PROXY and NO_PROXY as curl does, so no other thread may change the environment during the
+/// call. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_new(
     config: *const sastaotp_config,

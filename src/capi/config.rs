@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use super::boundary::{duration, null_argument, optional_bytes, optional_text, unknown_constant};
 use super::options::{Options, c_bool, options};
-use crate::{Amount, ApiKeyLocation, ClientBuilder, Durability, Error, Result};
+use crate::{Amount, ApiKeyLocation, ClientBuilder, Durability, Error, Result, Roots};
 
 /// The part of a request that carries the API key.
 #[repr(transparent)]
@@ -17,6 +17,20 @@ pub const SASTAOTP_API_KEY_IN_HEADER: sastaotp_api_key_location = sastaotp_api_k
 pub const SASTAOTP_API_KEY_IN_BEARER: sastaotp_api_key_location = sastaotp_api_key_location(1);
 /// The query parameter api_key, for services that accept no header.
 pub const SASTAOTP_API_KEY_IN_QUERY: sastaotp_api_key_location = sastaotp_api_key_location(2);
+
+/// The certificate authorities that a client trusts.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct sastaotp_roots(pub i32);
+
+/// The authorities of the web, which the library contains. Neither the system nor the
+/// environment changes them. The default.
+pub const SASTAOTP_ROOTS_WEB: sastaotp_roots = sastaotp_roots(0);
+/// The authorities of the system, or those in SSL_CERT_FILE and SSL_CERT_DIR if one of these
+/// environment variables is set.
+pub const SASTAOTP_ROOTS_SYSTEM: sastaotp_roots = sastaotp_roots(1);
+/// The authorities of the web and those of the system.
+pub const SASTAOTP_ROOTS_BOTH: sastaotp_roots = sastaotp_roots(2);
 
 /// The failures that a journal survives.
 #[repr(transparent)]
@@ -44,7 +58,18 @@ pub struct sastaotp_config {
     /// The User-Agent: 1 to 256 printable ASCII characters. The default is "libsastaotp/" and the
     /// version.
     pub user_agent: *const c_char,
-    /// Certificates in PEM that are trusted in addition to the public authorities.
+    /// The proxy: "environment", "direct", or a URL. The default is "environment": the proxy of
+    /// HTTPS_PROXY or ALL_PROXY unless NO_PROXY excludes the host, read as curl reads them, and
+    /// none for a service on this machine. "direct" ignores the environment.
+    ///
+    /// A URL is `scheme://user:password@host:port` with the scheme http, https, socks5 or socks5h.
+    /// The user name and password are optional and percent-encoded. With socks5 (also written
+    /// socks) this machine looks up the name of the service, with socks5h the proxy does. The
+    /// default port is 443 for https, and otherwise 1080. The proxy of a URL is used for every
+    /// service, also for one on this machine.
+    pub proxy: *const c_char,
+    /// Certificates to trust in addition: the text of a PEM file, not its path. They are
+    /// authorities, or the certificate of the server itself.
     pub ca_pem: *const c_char,
     /// The length of `ca_pem` in bytes; 0 if it ends with NUL.
     pub ca_pem_length: usize,
@@ -88,6 +113,8 @@ pub struct sastaotp_config {
     pub max_requests_per_minute: u32,
     /// The part of a request that carries the API key.
     pub api_key_location: sastaotp_api_key_location,
+    /// The certificate authorities to trust.
+    pub roots: sastaotp_roots,
     /// The failures that the journal survives.
     pub durability: sastaotp_durability,
     /// Whether the journal may be on a network file system. By default it may not, because another
@@ -98,7 +125,7 @@ pub struct sastaotp_config {
     /// environment: SASTAOTP_API_KEY, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
     pub from_env: c_bool,
     /// Reserved for later versions: must be 0.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 10],
 }
 
 /// No limit for the total of all charges.
@@ -111,6 +138,7 @@ unsafe impl Options for sastaotp_config {
         api_key: std::ptr::null(),
         base_url: std::ptr::null(),
         user_agent: std::ptr::null(),
+        proxy: std::ptr::null(),
         ca_pem: std::ptr::null(),
         ca_pem_length: 0,
         journal: std::ptr::null(),
@@ -120,13 +148,14 @@ unsafe impl Options for sastaotp_config {
         late_booking_ms: 0,
         max_requests_per_minute: 0,
         api_key_location: SASTAOTP_API_KEY_IN_HEADER,
+        roots: SASTAOTP_ROOTS_WEB,
         durability: SASTAOTP_DURABILITY_POWER,
         journal_on_network: c_bool::FALSE,
         from_env: c_bool::FALSE,
-        reserved: [0; 6],
+        reserved: [0; 10],
     };
     /// The size in version 0.1.0. It never changes.
-    const LEAST_SIZE: usize = std::mem::offset_of!(Self, reserved) + 6;
+    const LEAST_SIZE: usize = std::mem::offset_of!(Self, reserved) + 10;
 
     fn reserved(&self) -> &[u8] {
         &self.reserved
@@ -146,6 +175,9 @@ pub(super) unsafe fn builder(config: *const sastaotp_config) -> Result<ClientBui
     }
     if let Some(user_agent) = optional_text(config.user_agent, "user_agent")? {
         builder = builder.user_agent(user_agent);
+    }
+    if let Some(proxy) = optional_text(config.proxy, "proxy")? {
+        builder = builder.proxy(proxy);
     }
     if config.ca_pem.is_null() && config.ca_pem_length != 0 {
         return Err(null_argument("ca_pem"));
@@ -188,6 +220,12 @@ pub(super) unsafe fn builder(config: *const sastaotp_config) -> Result<ClientBui
         SASTAOTP_API_KEY_IN_QUERY => ApiKeyLocation::Query,
         other => return Err(unknown_constant("api_key_location", other.0)),
     };
+    let roots = match config.roots {
+        SASTAOTP_ROOTS_WEB => Roots::Web,
+        SASTAOTP_ROOTS_SYSTEM => Roots::System,
+        SASTAOTP_ROOTS_BOTH => Roots::Both,
+        other => return Err(unknown_constant("roots", other.0)),
+    };
     let durability = match config.durability {
         SASTAOTP_DURABILITY_POWER => Durability::Power,
         SASTAOTP_DURABILITY_PROCESS => Durability::Process,
@@ -195,6 +233,7 @@ pub(super) unsafe fn builder(config: *const sastaotp_config) -> Result<ClientBui
     };
     Ok(builder
         .api_key_location(location)
+        .roots(roots)
         .durability(durability)
         .journal_on_network(config.journal_on_network.get("journal_on_network")?))
 }

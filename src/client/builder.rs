@@ -9,7 +9,7 @@ use super::core::{Client, Parts, Shared};
 use super::ledger::LATE_BOOKING;
 use crate::clock::{Clock, SystemClock};
 use crate::journal::{Disk, Durability, Settings, SystemDisk};
-use crate::transport::{HttpConfig, HttpTransport, Transport};
+use crate::transport::{HttpConfig, HttpTransport, ProxyChoice, Roots, Transport};
 use crate::{Amount, Error, Result};
 
 /// The documented URL of the service: the default of [`ClientBuilder::base_url`].
@@ -112,7 +112,29 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these certificates (PEM) in addition to the public certificate authorities.
+    /// Sets the proxy: `environment`, `direct`, or a URL. The default is `environment`: the proxy
+    /// of `HTTPS_PROXY` or `ALL_PROXY` unless `NO_PROXY` excludes the host, read as curl reads
+    /// them, and none for a service on this machine. `direct` ignores the environment.
+    ///
+    /// A URL is `scheme://user:password@host:port` with the scheme `http`, `https`, `socks5` or
+    /// `socks5h`. The user name and password are optional and percent-encoded. With `socks5` (also
+    /// written `socks`) this machine looks up the name of the service, with `socks5h` the proxy
+    /// does. The default port is 443 for `https`, and otherwise 1080. The proxy of a URL is used
+    /// for every service, also for one on this machine.
+    pub fn proxy(mut self, proxy: impl Into<String>) -> Self {
+        self.http.proxy = ProxyChoice::from(proxy.into());
+        self
+    }
+
+    /// Sets the certificate authorities to trust. The default is [`Roots::Web`]. [`Roots::System`]
+    /// and [`Roots::Both`] need the feature `system-roots`.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.http.roots = roots;
+        self
+    }
+
+    /// Trusts these certificates in addition: the text of a PEM file, not its path. They are
+    /// authorities, or the certificate of the server itself.
     pub fn add_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.extra_ca_pem = Some(pem.into());
         self

@@ -16,7 +16,9 @@ pub struct HttpConfig {
     pub base_url: String,
     /// The `User-Agent` header.
     pub user_agent: String,
-    /// Certificates to trust in addition to the web's authorities, in PEM form.
+    /// The authorities to trust.
+    pub roots: Roots,
+    /// Certificates to trust in addition, in PEM form.
     pub extra_ca_pem: Option<Vec<u8>>,
     /// The proxy to use.
     pub proxy: ProxyChoice,
@@ -27,18 +29,45 @@ pub struct HttpConfig {
     pub max_connections: usize,
 }
 
-/// The proxy between this machine and the service. A service on this machine is always reached
-/// directly.
+/// The proxy between this machine and the service.
 #[derive(Clone, Default)]
 pub enum ProxyChoice {
     /// The proxy of `HTTPS_PROXY` or `ALL_PROXY`, unless `NO_PROXY` excludes the host; read as curl
-    /// reads them.
+    /// reads them. A service on this machine is reached directly.
     #[default]
     Environment,
-    /// This proxy: `http://[user:password@]host[:port]`, or `https`.
+    /// This proxy: `scheme://[user:password@]host[:port]` with the scheme `http`, `https`, `socks5`
+    /// (also written `socks`) or `socks5h`.
     Url(String),
     /// No proxy; the environment is ignored.
     Direct,
+}
+
+impl From<String> for ProxyChoice {
+    /// Reads the setting: `environment`, `direct` or a URL.
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "environment" => Self::Environment,
+            "direct" => Self::Direct,
+            _ => Self::Url(text),
+        }
+    }
+}
+
+/// The certificate authorities that a client trusts. [`ClientBuilder::add_ca_pem`] adds others.
+///
+/// [`ClientBuilder::add_ca_pem`]: crate::ClientBuilder::add_ca_pem
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Roots {
+    /// The authorities of the web, which are compiled in. Neither the system nor the environment
+    /// changes them.
+    #[default]
+    Web,
+    /// The authorities of the system, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR` if one of
+    /// these variables is set. Needs the feature `system-roots`.
+    System,
+    /// The authorities of the web and those of the system.
+    Both,
 }
 
 /// The time limit of each phase of an exchange. The request's own timeout limits their sum.
@@ -78,6 +107,7 @@ impl HttpConfig {
         Self {
             base_url: base_url.into(),
             user_agent: concat!("libsastaotp/", env!("CARGO_PKG_VERSION")).to_owned(),
+            roots: Roots::default(),
             extra_ca_pem: None,
             proxy: ProxyChoice::default(),
             timeouts: Timeouts::default(),

@@ -55,7 +55,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
 }
 
 /// Connects to the address that accepts first.
-fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+pub(super) fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut untried = alternate(addresses).into_iter();
     let mut running: Vec<OwnedFd> = Vec::new();
     let mut last = io::Error::from(ErrorKind::HostUnreachable);

@@ -16,8 +16,10 @@ use ureq::unversioned::transport::{
 use super::connect::TcpConnector;
 use super::exchange::Exchange;
 use super::http1_connection::Http1Connection;
+use super::proxy::Proxy;
 use super::reply::RawReply;
 use super::resolve::{DnsCache, NoopResolver};
+use super::socks::SocksConnector;
 use super::tls::TlsConnector;
 use super::types::{Lane, Phase};
 
@@ -48,15 +50,21 @@ impl ConnectionPool {
     /// Creates a pool of connections to the host of `root` that keeps at most `max_idle`.
     pub(super) fn new(
         root: Uri,
-        proxy: Option<ureq::Proxy>,
+        proxy: Option<Proxy>,
         dns: DnsCache,
         tls: TlsConnector,
         max_idle: usize,
     ) -> Self {
+        let (proxy, socks) = match proxy {
+            Some(Proxy::Connect(proxy)) => (Some(proxy), None),
+            Some(Proxy::Socks(proxy)) => (None, Some(proxy)),
+            None => (None, None),
+        };
         let proxied = proxy.is_some();
         let dns = Arc::new(dns);
         let chain =
             ().chain(ConnectProxyConnector::default())
+                .chain(SocksConnector::new(socks, Arc::clone(&dns)))
                 .chain(TunnelReady)
                 .chain(TcpConnector::new(Arc::clone(&dns), proxied))
                 .chain(tls);

@@ -193,10 +193,21 @@ impl Exchange {
     /// Records why the exchange fails, unless a reason is recorded already. Returns the error that
     /// unwinds the layers.
     pub(super) fn fail(&self, cause: Cause, reason: impl Display) -> io::Error {
+        self.fail_with_hint(cause, reason, "")
+    }
+
+    /// Like [`Self::fail`], with advice.
+    pub(super) fn fail_with_hint(
+        &self,
+        cause: Cause,
+        reason: impl Display,
+        hint: &'static str,
+    ) -> io::Error {
         let mut failure = self.failure.borrow_mut();
         if failure.is_none() {
             let message = format!("{}: {reason}", self.operation());
-            *failure = Some(TransportError::new(cause, self.phase.get(), self.sent.get(), message));
+            let error = TransportError::new(cause, self.phase.get(), self.sent.get(), message);
+            *failure = Some(TransportError { hint, ..error });
         }
         io::Error::other("recorded in the exchange")
     }

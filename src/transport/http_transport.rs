@@ -6,17 +6,18 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use rustls::RootCertStore;
 use zeroize::Zeroizing;
 
 use super::config::{BaseUrl, HttpConfig, Timeouts};
 use super::connection_pool::ConnectionPool;
 use super::exchange::Exchange;
+use super::proxy::{self, Proxy};
 use super::reply::RawReply;
 use super::resolve::{DnsCache, LookUp};
+use super::socks::CREDENTIALS_HINT;
 use super::tls::TlsConnector;
+use super::trust::Trust;
 use super::types::{Cause, Lane, Phase, Reply, Request, Transport, TransportError};
-use super::{proxy, tls};
 use crate::threads::Threads;
 
 const MAX_USER_AGENT: usize = 256;
@@ -43,8 +44,8 @@ struct Settings {
     peer: Arc<str>,
     /// The headers that are the same in all requests.
     headers: String,
-    roots: Arc<RootCertStore>,
-    proxy: Option<ureq::Proxy>,
+    trust: Trust,
+    proxy: Option<Proxy>,
     timeouts: Timeouts,
     max_idle: usize,
     look_up: Arc<LookUp>,
@@ -67,8 +68,15 @@ impl HttpTransport {
     }
 
     fn build(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
-        let HttpConfig { base_url, user_agent, extra_ca_pem, proxy, timeouts, max_connections } =
-            config;
+        let HttpConfig {
+            base_url,
+            user_agent,
+            roots,
+            extra_ca_pem,
+            proxy,
+            timeouts,
+            max_connections,
+        } = config;
         let base = BaseUrl::parse(&base_url)?;
         let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if user_agent.is_empty() || user_agent.len() > MAX_USER_AGENT || !is_printable {
@@ -77,7 +85,7 @@ impl HttpTransport {
         if max_connections == 0 {
             return Err("the number of connections is 0: use at least 1".to_owned());
         }
-        let proxy = proxy::choose(&proxy, &base, |name| std::env::var(name).ok())?;
+        let proxy = proxy::choose(&proxy, &base, |name| std::env::var_os(name))?;
         // Without the default port, like browsers: servers compare this header with their names.
         let host = base.root.authority().map(ToString::to_string).unwrap_or_default();
         let settings = Settings {
@@ -87,7 +95,7 @@ impl HttpTransport {
                  Accept: application/json, text/plain;q=0.9, */*;q=0.8\r\n"
             ),
             base,
-            roots: tls::roots(extra_ca_pem.as_deref())?,
+            trust: Trust::new(roots, extra_ca_pem.as_deref())?,
             proxy,
             timeouts,
             max_idle: max_connections,
@@ -196,11 +204,16 @@ fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
 fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
     match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
-        Some(407) => exchange
-            .fail(Cause::Proxy, "the proxy requires a valid user name and password: status 407"),
-        Some(status) => exchange.fail(
+        // tinyproxy answers wrong credentials with 401.
+        Some(status @ (401 | 407)) => exchange.fail_with_hint(
+            Cause::Proxy,
+            format_args!("the proxy requires a valid user name and password: status {status}"),
+            CREDENTIALS_HINT,
+        ),
+        Some(status) => exchange.fail_with_hint(
             Cause::Proxy,
             format_args!("the proxy refused to connect to the service: status {status}"),
+            "check the rules of the proxy, or use another one",
         ),
         None => exchange.fail(Cause::Refused, "the proxy ended the connection without a response"),
     }
@@ -212,7 +225,7 @@ impl Settings {
             base,
             headers: _,
             peer: _,
-            roots,
+            trust,
             proxy,
             timeouts: _,
             max_idle,
@@ -224,7 +237,7 @@ impl Settings {
             base.root.clone(),
             proxy.clone(),
             names,
-            TlsConnector::new(roots),
+            TlsConnector::new(trust),
             *max_idle,
         )
     }

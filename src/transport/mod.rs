@@ -6,10 +6,10 @@
 //!
 //! The layers of [`HttpTransport`], outermost first: `http_transport` (checks a request and names a
 //! failure), `connection_pool` (keeps connections), `http1_connection` (sends a request and reads
-//! its reply), `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, and `socket`. All of
-//! them use `exchange`, the state of the running exchange. `reply`, `response_head`, `redirect` and
-//! `gzip` only parse bytes. ureq chains the connectors and makes the tunnel; nothing outside this
-//! folder uses it.
+//! its reply), `tls` with `trust`, the tunnel through a proxy (ureq's for HTTP, and `socks`),
+//! `connect` with `resolve`, and `socket`. All of them use `exchange`, the state of the running
+//! exchange. `proxy`, `reply`, `response_head`, `redirect` and `gzip` only parse. ureq chains the
+//! connectors and asks HTTP proxies for a tunnel; nothing outside this folder uses it.
 
 mod config;
 mod connect;
@@ -28,14 +28,16 @@ mod resolve;
 mod response_head;
 mod send_latch;
 mod socket;
+mod socks;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "doctor")]
 mod timings;
 mod tls;
+mod trust;
 mod types;
 
-pub use config::{HttpConfig, ProxyChoice, Timeouts};
+pub use config::{HttpConfig, ProxyChoice, Roots, Timeouts};
 pub use http_transport::HttpTransport;
 pub use send_latch::SendLatch;
 #[cfg(feature = "doctor")]

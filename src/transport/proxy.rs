@@ -1,67 +1,204 @@
-//! Chooses the proxy, by the rules of curl.
+//! Chooses the proxy, by the rules of curl, and reads its URL.
 
-use std::net::IpAddr;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv6Addr};
 
-use ureq::http::Uri;
+use percent_encoding::percent_decode_str;
+use ureq::ProxyProtocol;
+use zeroize::Zeroizing;
 
 use super::config::{BaseUrl, ProxyChoice, parse_port};
+use super::socks::{Credentials, SocksProxy};
 
 /// The port that curl uses if a proxy's URL has none.
 const DEFAULT_PORT: u16 = 1080;
+/// The longest user name and the longest password of SOCKS5, in bytes.
+const MAX_SOCKS_TEXT: usize = 255;
+/// The longest host name, in bytes.
+const MAX_HOST: usize = 253;
+
+/// A proxy, by the way in which it is asked for a connection.
+#[derive(Clone, Debug)]
+pub(super) enum Proxy {
+    /// With CONNECT, over HTTP or HTTPS.
+    Connect(ureq::Proxy),
+    /// With the greeting of SOCKS5.
+    Socks(SocksProxy),
+}
 
 /// The proxy to use for `base`, if any. `env` reads an environment variable.
 pub(super) fn choose(
     choice: &ProxyChoice,
     base: &BaseUrl,
-    env: impl Fn(&str) -> Option<String>,
-) -> Result<Option<ureq::Proxy>, String> {
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<Proxy>, String> {
+    let text = match choice {
+        ProxyChoice::Direct => return Ok(None),
+        ProxyChoice::Environment if base.is_loopback() => return Ok(None),
+        ProxyChoice::Environment => None,
+        ProxyChoice::Url(url) => Some(url),
+    };
+    if let Some(url) = text {
+        // Without a scheme it may be a misspelled "direct".
+        let parsed = if url.contains("://") { parse(url) } else { Err(Flaw::NO_URL) };
+        return parsed
+            .map(Some)
+            .map_err(|Flaw { problem, cure }| format!("the proxy {problem}: {cure}"));
+    }
     // An empty variable counts as unset.
-    let first =
-        |names: &[&str]| names.iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
-    if base.is_loopback() {
+    let first = |names: &[&'static str]| {
+        names.iter().find_map(|&name| {
+            let value = env(name)?.into_string().map(|value| value.trim().to_owned());
+            (value.as_deref() != Ok("")).then_some((name, value))
+        })
+    };
+    let Some((name, url)) = first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]) else {
+        return Ok(None);
+    };
+    let exceptions = first(&["no_proxy", "NO_PROXY"]).and_then(|(_, list)| list.ok());
+    if is_excepted(&base.host, &exceptions.unwrap_or_default()) {
         return Ok(None);
     }
-    match choice {
-        ProxyChoice::Direct => Ok(None),
-        ProxyChoice::Url(url) => parse(url, "the proxy").map(Some),
-        ProxyChoice::Environment => {
-            let Some(url) = first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]) else {
-                return Ok(None);
-            };
-            let exceptions = first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
-            if is_excepted(&base.host, &exceptions) {
-                return Ok(None);
-            }
-            parse(&url, "the proxy in HTTPS_PROXY or ALL_PROXY").map(Some)
-        }
+    let parsed = url.map_err(|_| Flaw::NOT_UTF_8).and_then(|url| parse(&url));
+    parsed.map(Some).map_err(|Flaw { problem, cure }| {
+        format!("the proxy in {name} {problem}: {cure}, or set proxy to \"direct\"")
+    })
+}
+
+/// Why a proxy's URL cannot be used, and what to change. It does not repeat the URL, because that
+/// may contain a password.
+struct Flaw {
+    problem: &'static str,
+    cure: &'static str,
+}
+
+impl Flaw {
+    const NO_URL: Self = Self::new(
+        "is not \"environment\", \"direct\" or a URL",
+        "use a URL such as http://host:3128 or socks5h://host:1080",
+    );
+    const NOT_UTF_8: Self = Self::new("is not UTF-8", "set the variable again");
+
+    const fn new(problem: &'static str, cure: &'static str) -> Self {
+        Self { problem, cure }
     }
 }
 
-/// Parses a proxy's URL. Errors do not repeat it, because it may contain a password.
-fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
-    let bad = || format!("{which} is not a URL of the form http://host:port");
-    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    let uri: Uri = url.parse().map_err(|_| bad())?;
-    match uri.scheme_str() {
-        Some("http" | "https") => {}
-        Some(scheme) if scheme.starts_with("socks") => {
-            return Err(format!("{which} is a SOCKS proxy; only HTTP proxies are supported"));
-        }
-        _ => return Err(bad()),
+/// Parses a proxy's URL. Without a scheme it is that of an HTTP proxy.
+fn parse(url: &str) -> Result<Proxy, Flaw> {
+    let flaw = |problem, cure| Err(Flaw::new(problem, cure));
+    let url = url.trim();
+    if url.starts_with(['"', '\'', '`']) {
+        return flaw("is in quotation marks", "remove them");
     }
-    let authority =
-        uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(bad)?;
-    let (scheme, host) = (uri.scheme_str().unwrap_or("http"), authority.host());
-    let (credentials, address) = match authority.as_str().rsplit_once('@') {
-        Some((user, address)) => (format!("{user}@"), address),
-        None => (String::new(), authority.as_str()),
+    let split = url.split_once("://");
+    // As Windows keeps it: http=host:port;https=host:port.
+    let start = split.map_or(url, |(scheme, _)| scheme);
+    if start.contains(['=', ';']) && !start.contains('@') {
+        return flaw("is a list for several protocols", "set the URL of one proxy");
+    }
+    let (scheme, rest) = split.unwrap_or(("http", url));
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ProxyProtocol::Http,
+        "https" => ProxyProtocol::Https,
+        "socks5" | "socks" => ProxyProtocol::Socks5,
+        "socks5h" => ProxyProtocol::Socks5h,
+        "socks4" | "socks4a" => {
+            return flaw(
+                "is a SOCKS4 proxy, which is not supported",
+                "use socks5 or socks5h if the proxy supports SOCKS5",
+            );
+        }
+        _ => return flaw("has an unknown scheme", "use http, https, socks5 or socks5h"),
     };
-    let port = match address.strip_prefix(host).unwrap_or_default().trim_start_matches(':') {
-        "" if scheme == "https" => 443,
-        "" => DEFAULT_PORT,
-        port => parse_port(port).ok_or_else(|| format!("{which} has no valid port"))?,
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if path.contains('@') {
+        return flaw(
+            "has a /, ? or # in its user name or password",
+            "write %2F, %3F or %23 in its place",
+        );
+    }
+    let path = path.to_ascii_lowercase();
+    if [".pac", ".dat"].iter().any(|end| path.ends_with(end)) {
+        return flaw("is the address of a PAC file", "set the URL of a proxy that the file names");
+    }
+    let (credentials, address) = match authority.rsplit_once('@') {
+        Some((credentials, address)) => (parse_credentials(credentials)?, address),
+        None => (None, authority),
     };
-    ureq::Proxy::new(&format!("{scheme}://{credentials}{host}:{port}")).map_err(|_| bad())
+    let (host, port) = parse_address(address)?;
+    let port = match (port, scheme) {
+        (Some(port), _) => port,
+        (None, ProxyProtocol::Https) => 443,
+        (None, _) => DEFAULT_PORT,
+    };
+    if matches!(scheme, ProxyProtocol::Http | ProxyProtocol::Https) {
+        let mut proxy = ureq::Proxy::builder(scheme).host(host).port(port);
+        if let Some(Credentials { user, password }) = &credentials {
+            proxy = proxy.username(user).password(password);
+        }
+        return match proxy.build() {
+            Ok(proxy) => Ok(Proxy::Connect(proxy)),
+            Err(_) => flaw("is not a valid URL", "use a URL such as http://host:3128"),
+        };
+    }
+    if credentials.as_ref().is_some_and(|Credentials { user, password }| {
+        user.len() > MAX_SOCKS_TEXT || password.len() > MAX_SOCKS_TEXT
+    }) {
+        return flaw(
+            "has a user name or password that is too long for SOCKS5",
+            "use at most 255 bytes",
+        );
+    }
+    Ok(Proxy::Socks(SocksProxy {
+        host: host.to_owned(),
+        port,
+        credentials,
+        looks_up: scheme == ProxyProtocol::Socks5h,
+    }))
+}
+
+/// Parses `user:password`, both percent-encoded.
+fn parse_credentials(text: &str) -> Result<Option<Credentials>, Flaw> {
+    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    let decode = |text| match percent_decode_str(text).decode_utf8() {
+        Ok(text) => Ok(Zeroizing::new(text.into_owned())),
+        Err(_) => Err(Flaw::new(
+            "has a user name or password that is not UTF-8",
+            "percent-encode it as UTF-8",
+        )),
+    };
+    let credentials = Credentials { user: decode(user)?, password: decode(password)? };
+    Ok((!text.is_empty()).then_some(credentials))
+}
+
+/// Parses `host[:port]`.
+fn parse_address(address: &str) -> Result<(&str, Option<u16>), Flaw> {
+    if address.matches(':').count() > 1 && !address.starts_with('[') {
+        return Err(Flaw::new(
+            "has an IPv6 address without brackets",
+            "use a URL such as http://[::1]:3128",
+        ));
+    }
+    let end = address.find(']').map_or_else(|| address.find(':'), |end| Some(end + 1));
+    let (host, port) = address.split_at(end.unwrap_or(address.len()));
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_valid = if let Some(ip) = bare {
+        ip.parse::<Ipv6Addr>().is_ok()
+    } else {
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        (1..=MAX_HOST).contains(&host.len()) && host.bytes().all(is_name_byte)
+    };
+    if !is_valid {
+        return Err(Flaw::new("has no valid host", "use a URL such as http://host:3128"));
+    }
+    if port.is_empty() || port == ":" {
+        return Ok((host, None));
+    }
+    match port.strip_prefix(':').and_then(parse_port) {
+        Some(port) => Ok((host, Some(port))),
+        None => Err(Flaw::new("has no valid port", "use 1 to 65535")),
+    }
 }
 
 /// Whether `NO_PROXY` excludes `host`. Its items are names with their subdomains, addresses, and
@@ -114,11 +251,13 @@ mod tests {
 
     fn chosen(url: &str, env: Variables) -> Result<Option<String>, String> {
         let base = BaseUrl::parse(url).unwrap();
-        let env = |name: &str| {
-            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        };
+        let env =
+            |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
         let proxy = choose(&ProxyChoice::Environment, &base, env)?;
-        Ok(proxy.map(|proxy| format!("{}:{}", proxy.host(), proxy.port())))
+        Ok(proxy.map(|proxy| match proxy {
+            Proxy::Connect(proxy) => format!("{}:{}", proxy.host(), proxy.port()),
+            Proxy::Socks(proxy) => format!("socks {}:{}", proxy.host, proxy.port),
+        }))
     }
 
     #[test]
@@ -180,6 +319,9 @@ mod tests {
                 &[("HTTPS_PROXY", "p"), ("NO_PROXY", "[2001:db8::1]")],
                 None,
             ),
+            (https, &[("HTTPS_PROXY", "http://p:1"), ("ALL_PROXY", "socks5://q:1")], Some("p:1")),
+            (https, &[("ALL_PROXY", "socks://q/")], Some("socks q:1080")),
+            (https, &[("all_proxy", "socks5h://[::1]:9050")], Some("socks [::1]:9050")),
             ("https://127.0.0.1/", &[("HTTPS_PROXY", "p")], None),
             ("http://localhost/", &[("ALL_PROXY", "p")], None),
             ("https://[::1]/", &[("ALL_PROXY", "p")], None),
@@ -192,7 +334,7 @@ mod tests {
     #[test]
     fn errors_do_not_repeat_an_invalid_proxy() {
         let rows: [Variables; 8] = [
-            &[("ALL_PROXY", "socks5://u:secret@p:1")],
+            &[("ALL_PROXY", "socks4://u:secret@p:1")],
             &[("ALL_PROXY", "ftp://secret")],
             &[("HTTPS_PROXY", "http://")],
             &[("HTTPS_PROXY", "http://secret secret")],
@@ -204,6 +346,59 @@ mod tests {
         for env in rows {
             let error = chosen("https://x/", env).unwrap_err();
             assert!(!error.contains("secret"), "{error}");
+            assert!(error.starts_with(&format!("the proxy in {} ", env[0].0)), "{error}");
         }
+    }
+
+    #[test]
+    fn a_stated_url_is_used_everywhere() {
+        for url in ["https://x/", "http://127.0.0.1/", "http://localhost/"] {
+            let base = BaseUrl::parse(url).unwrap();
+            let env = |name: &str| Some(if name == "no_proxy" { "*" } else { "http://q" }.into());
+            let choose = |text: &str| choose(&ProxyChoice::from(text.to_owned()), &base, env);
+            assert!(matches!(choose("http://p:1"), Ok(Some(Proxy::Connect(_)))), "{url}");
+            assert!(matches!(choose("socks5://p:1"), Ok(Some(Proxy::Socks(_)))), "{url}");
+            for none in ["direct", "environment"] {
+                assert!(matches!(choose(none), Ok(None)), "{url} {none}");
+            }
+            for wrong in ["", "none", "Direct", "p:3128", "127.0.0.1:1080"] {
+                let error = choose(wrong).unwrap_err();
+                assert!(error.contains("\"environment\", \"direct\" or a URL"), "{wrong}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn credentials_are_decoded_once() {
+        let rows = [
+            ("p:1", None),
+            ("@p:1", None),
+            ("u@p:1", Some(("u", ""))),
+            (":w@p:1", Some(("", "w"))),
+            ("u:@p:1", Some(("u", ""))),
+            ("CORP%5Cu:a%40b%3Ac%2Fd%2525@p:1", Some(("CORP\\u", "a@b:c/d%25"))),
+            ("CORP\\u:a@b:c@p:1", Some(("CORP\\u", "a@b:c"))),
+            ("u:100%@p:1", Some(("u", "100%"))),
+            ("u:+ %C3%A9@p:1", Some(("u", "+ \u{e9}"))),
+        ];
+        for (authority, expected) in rows {
+            let Ok(Proxy::Socks(proxy)) = parse(&format!("socks5://{authority}")) else {
+                panic!("{authority}");
+            };
+            let found = proxy.credentials.as_ref();
+            let found = found.map(|found| (found.user.as_str(), found.password.as_str()));
+            assert_eq!(found, expected, "{authority}");
+            let Ok(Proxy::Connect(proxy)) = parse(&format!("http://{authority}")) else {
+                panic!("{authority}");
+            };
+            let expected = expected.map(|(user, password)| format!("{user}:{password}"));
+            let user = proxy.username().unwrap_or_default();
+            let password = proxy.password().unwrap_or_default();
+            assert_eq!(format!("{user}:{password}"), expected.unwrap_or(":".into()), "{authority}");
+        }
+        let long = "x".repeat(256);
+        assert!(parse(&format!("socks5://u:{long}@p:1")).is_err());
+        assert!(parse(&format!("http://u:{long}@p:1")).is_ok());
+        assert!(parse("socks5://u:%FF@p:1").is_err());
     }
 }

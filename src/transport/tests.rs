@@ -216,6 +216,90 @@ fn hanging_lookups_are_shared_and_can_be_abandoned() {
     assert_eq!(hanging.count(), 1);
 }
 
+/// A SOCKS5 proxy that refuses each address of the service but the last.
+fn choosy_proxy(target: std::net::SocketAddr) -> (Server, Arc<Mutex<Vec<u8>>>) {
+    use std::io::{Read as _, Write as _};
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&asked);
+    let server = Server::start(move |conn| {
+        let mut tcp = conn.tcp();
+        let (mut greeting, mut request) = ([0; 3], [0; 10]);
+        tcp.read_exact(&mut greeting).unwrap();
+        tcp.write_all(b"\x05\x00").unwrap();
+        tcp.read_exact(&mut request).unwrap();
+        record.lock().unwrap().push(request[7]);
+        if request[7] != 1 {
+            tcp.write_all(b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00").unwrap();
+            return;
+        }
+        tcp.write_all(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00").unwrap();
+        let mut far = TcpStream::connect(target).unwrap();
+        let (mut near, mut back) = (tcp.try_clone().unwrap(), far.try_clone().unwrap());
+        thread::spawn(move || std::io::copy(&mut back, &mut near));
+        let _ = std::io::copy(&mut tcp, &mut far);
+    });
+    (server, asked)
+}
+
+#[test]
+fn a_proxy_gets_each_address_in_turn() {
+    let lookups = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&lookups);
+    let authority = Authority::new();
+    let service = Server::start_tls(authority.server("service.test"), |conn| conn.serve(OK));
+    let (proxy, asked) = choosy_proxy(service.address);
+    let mut config = HttpConfig::new(service.https("service.test"));
+    config.extra_ca_pem = Some(authority.pem());
+    config.proxy = ProxyChoice::Url(format!("socks5://proxy.test:{}", proxy.address.port()));
+    let transport = HttpTransport::with_look_up(config, move |host: &str| {
+        record.lock().unwrap().push(host.to_owned());
+        let last_of: &[u8] = if host == "proxy.test" { &[1] } else { &[9, 8, 1] };
+        Ok(last_of.iter().map(|&last| IpAddr::from([127, 0, 0, last])).collect())
+    })
+    .unwrap();
+    for lane in [Lane::Read, Lane::Charge] {
+        ask(&transport, lane, &CancelToken::new()).unwrap();
+    }
+    assert_eq!(*asked.lock().unwrap(), [9, 8, 1, 9, 8, 1]);
+    assert_eq!(*lookups.lock().unwrap(), ["service.test", "proxy.test"]);
+}
+
+#[test]
+fn a_hanging_lookup_for_a_proxy_can_be_abandoned() {
+    // The name of the service, with socks5; that of the proxy; and that of an HTTP proxy.
+    let rows = [
+        ("socks5://127.0.0.1:1", "looking up service.test"),
+        ("socks5h://proxy.test:1", "looking up the proxy proxy.test"),
+        ("http://proxy.test:1", "looking up the proxy proxy.test"),
+    ];
+    for (url, place) in rows {
+        let hanging = Hanging::default();
+        let inner = hanging.clone();
+        let (_server, transport) = service_at(
+            move |_| Ok(inner.look_up()),
+            |config| config.proxy = ProxyChoice::Url(url.to_owned()),
+        );
+        let cancel = CancelToken::new();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let result = ask(&transport, Lane::Charge, &cancel);
+                (result, Instant::now())
+            });
+            while hanging.count() == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let start = Instant::now();
+            cancel.cancel();
+            let (result, end) = waiting.join().unwrap();
+            let error = result.unwrap_err();
+            assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
+            assert!(error.message.starts_with(place), "{error:?}");
+            assert!(end - start < timing::at_most(Duration::from_millis(50)));
+        });
+        hanging.release();
+    }
+}
+
 #[test]
 fn a_silent_address_delays_by_the_head_start() {
     // The first address refuses; then its listener never accepts and its queue is full.

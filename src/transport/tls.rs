@@ -1,6 +1,7 @@
-//! TLS with rustls, which trusts the web's authorities and extra ones.
+//! TLS with rustls.
 //!
-//! ureq's connector cannot trust both, and does not report why a handshake failed.
+//! ureq's connector cannot trust the authorities of the web and others, and does not report why a
+//! handshake failed.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,10 +9,9 @@ use std::sync::Arc;
 
 use rustls::client::ClientConfig;
 use rustls::crypto::{CryptoProvider, KeyProvider};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::SigningKey;
-use rustls::{ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
     TransportAdapter,
@@ -19,24 +19,8 @@ use ureq::unversioned::transport::{
 
 use super::exchange::Exchange;
 use super::socket::{INPUT_BUFFER, OUTPUT_BUFFER};
+use super::trust::Trust;
 use super::types::{Cause, Phase};
-
-/// Returns the certificates to trust: the web's authorities and the ones of a PEM file.
-pub(super) fn roots(extra_pem: Option<&[u8]>) -> Result<Arc<RootCertStore>, String> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(pem) = extra_pem {
-        let bad = || "the extra CA is not a list of PEM certificates".to_owned();
-        let mut found = false;
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(|_| bad())?).map_err(|_| bad())?;
-            found = true;
-        }
-        if !found {
-            return Err(bad());
-        }
-    }
-    Ok(Arc::new(roots))
-}
 
 /// Loads no private keys. The client has no certificate, so the code that signs need not be linked.
 #[derive(Debug)]
@@ -52,20 +36,28 @@ impl KeyProvider for NoKeys {
 }
 
 /// Makes TLS connections to `https` peers. The connections of one connector share sessions.
-pub(super) struct TlsConnector(Arc<ClientConfig>);
+pub(super) struct TlsConnector {
+    config: Arc<ClientConfig>,
+    unknown_issuer_hint: &'static str,
+}
 
 impl TlsConnector {
-    pub(super) fn new(roots: &Arc<RootCertStore>) -> Self {
+    pub(super) fn new(trust: &Trust) -> Self {
         // Not the process's default, because a program that installs another provider must not
         // change the behavior that is tested here.
         let provider =
             CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::ring::default_provider() };
-        let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        let provider = Arc::new(provider);
+        let verifier = trust.verifier(&provider);
+        // rustls calls every verifier but its own dangerous. This one is its own, which also trusts
+        // certificates of servers that were added.
+        let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("ring speaks both versions")
-            .with_root_certificates(Arc::clone(roots))
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        Self(Arc::new(config))
+        Self { config: Arc::new(config), unknown_issuer_hint: trust.unknown_issuer_hint }
     }
 }
 
@@ -88,10 +80,12 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             exchange.fail(Cause::Certificate, "a host name of this form cannot have a certificate")
         })?;
-        let mut session = ClientConnection::new(Arc::clone(&self.0), name)
+        let mut session = ClientConnection::new(Arc::clone(&self.config), name)
             .map_err(|_| exchange.fail(Cause::Handshake, "the handshake could not begin"))?;
         let mut socket = TransportAdapter::new(inner.boxed(), Arc::clone(&details.current_time));
-        session.complete_io(&mut socket).map_err(|error| broken(&exchange, &error))?;
+        session
+            .complete_io(&mut socket)
+            .map_err(|error| broken(&exchange, &error, self.unknown_issuer_hint))?;
         Ok(Some(Either::B(Tls {
             stream: StreamOwned::new(session, socket),
             buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER),
@@ -101,24 +95,14 @@ impl<In: Transport> Connector<In> for TlsConnector {
 
 /// Describes why a handshake failed, unless a lower layer recorded a reason (a timeout or a
 /// cancel).
-fn broken(exchange: &Exchange, error: &io::Error) -> io::Error {
-    use rustls::{CertificateError as Bad, Error};
+fn broken(exchange: &Exchange, error: &io::Error, unknown_issuer_hint: &'static str) -> io::Error {
+    use rustls::Error;
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let reason = match inner {
         Some(Error::InvalidCertificate(bad)) => {
-            let reason = match bad {
-                Bad::Expired | Bad::ExpiredContext { .. } => "has expired",
-                Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-                    "is not valid yet: check the clock of this machine"
-                }
-                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "is for another host",
-                Bad::UnknownIssuer => {
-                    "is from an unknown authority: it is self-signed, or the authority is private"
-                }
-                Bad::Revoked => "was revoked",
-                _ => "is not trusted",
-            };
-            return exchange.fail(Cause::Certificate, format_args!("the certificate {reason}"));
+            let (reason, hint) = rejected(bad, unknown_issuer_hint);
+            let reason = format_args!("the certificate {reason}");
+            return exchange.fail_with_hint(Cause::Certificate, reason, hint);
         }
         Some(Error::NoCertificatesPresented) => {
             return exchange.fail(Cause::Certificate, "the server sent no certificate");
@@ -131,6 +115,45 @@ fn broken(exchange: &Exchange, error: &io::Error) -> io::Error {
         None => "the connection ended during the handshake",
     };
     exchange.fail(Cause::Handshake, reason)
+}
+
+/// Returns why a certificate was rejected, and what to do.
+fn rejected(
+    error: &rustls::CertificateError,
+    unknown_issuer_hint: &'static str,
+) -> (&'static str, &'static str) {
+    use rustls::CertificateError as Bad;
+    let clock = "check the clock of this machine; if it is right, the server needs another one";
+    match error {
+        Bad::Expired | Bad::ExpiredContext { .. } => ("has expired", clock),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => ("is not valid yet", clock),
+        Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => (
+            "names no host",
+            "the server needs one that lists its name as a subject alternative name",
+        ),
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
+            "is for another host",
+            "check the base URL; a network with a login page also answers like this",
+        ),
+        Bad::UnknownIssuer => (
+            "is from an unknown authority: it is self-signed, or the authority is private",
+            unknown_issuer_hint,
+        ),
+        // A self-signed certificate as `openssl req -x509` makes it is also that of an authority.
+        Bad::Other(other) if other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => {
+            ("is self-signed and not known", unknown_issuer_hint)
+        }
+        Bad::Other(other)
+            if other.0.downcast_ref() == Some(&webpki::Error::UnsupportedCertVersion) =>
+        {
+            ("has an old format", "the server needs one of X.509 version 3")
+        }
+        Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
+            ("is not for servers", "the server needs one for TLS servers")
+        }
+        Bad::Revoked => ("was revoked", "the server needs another one"),
+        _ => ("is not trusted", ""),
+    }
 }
 
 /// A TLS connection.

@@ -81,6 +81,8 @@ pub struct TransportError {
     /// A description of the failure. It never contains a URL, the key, or text from another
     /// library.
     pub message: String,
+    /// The advice; empty if there is none.
+    pub hint: &'static str,
     /// The bytes of the body that arrived before the failure, decompressed, at most
     /// [`TransportError::MAX_RECEIVED`]. They may name a number that was bought. Like the body of a
     /// [`Reply`], they may repeat the API key: the client masks it.
@@ -91,9 +93,9 @@ impl TransportError {
     /// The most bytes of a body that are kept.
     pub const MAX_RECEIVED: usize = 4096;
 
-    /// Creates an error without any byte of the body.
+    /// Creates an error without advice and without any byte of the body.
     pub fn new(cause: Cause, phase: Phase, sent: bool, message: impl Into<String>) -> Self {
-        Self { cause, phase, sent, message: message.into(), received: Vec::new() }
+        Self { cause, phase, sent, message: message.into(), hint: "", received: Vec::new() }
     }
 }
 
@@ -189,12 +191,13 @@ impl Cause {
 
 impl fmt::Debug for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cause, phase, sent, message, received } = self;
+        let Self { cause, phase, sent, message, hint, received } = self;
         f.debug_struct("TransportError")
             .field("cause", cause)
             .field("phase", phase)
             .field("sent", sent)
             .field("message", message)
+            .field("hint", hint)
             .field("received_bytes", &received.len())
             .finish()
     }

@@ -201,6 +201,12 @@ void settings() {
     CHECK(!client(account("query")).budget_left());
     FAILURE(status::config, client(account("pem").ca_pem("no certificate")));
     FAILURE(status::config, client(settings.ca_pem("no certificate")));
+    CHECK(client(account("direct").proxy("direct").roots(sastaotp::roots::both)).get_balance() >
+          amount());
+    const client unreachable(account("proxy").proxy("socks5://u:p@127.0.0.1:1"));
+    FAILURE(status::connection, unreachable.get_number(request("zz_ok")));
+    FAILURE(status::config, client(account("proxy").proxy("socks4://127.0.0.1")));
+    FAILURE(status::config, client(account("roots").roots(sastaotp::roots(77))));
     FAILURE(status::config,
             client(account("none").api_key_location(sastaotp::api_key_location(77))));
     FAILURE(status::config, client(account("none").max_requests_per_minute(60000001)));

@@ -174,6 +174,13 @@ void invalid_settings_are_refused(void) {
     BAD_CONFIG(config.ca_pem = "no certificate", "PEM");
     BAD_CONFIG((config.ca_pem = "no certificate", config.ca_pem_length = 3), "PEM");
     BAD_CONFIG(config.ca_pem_length = 3, "ca_pem");
+#ifndef _WIN32
+    BAD_CONFIG(config.ca_pem = "/etc/passwd", "is the path of a file");
+#endif
+    BAD_CONFIG(config.proxy = "", "proxy");
+    BAD_CONFIG(config.proxy = "none", "\"direct\"");
+    BAD_CONFIG(config.proxy = "socks4://127.0.0.1", "SOCKS4");
+    BAD_CONFIG(config.proxy = "http://u:secret@a b", "valid host");
     BAD_CONFIG(config.journal = "", "journal");
     BAD_CONFIG(config.budget_micros = -1, "budget");
     BAD_CONFIG(config.budget_micros = INT64_MIN, "budget");
@@ -182,6 +189,8 @@ void invalid_settings_are_refused(void) {
     BAD_CONFIG(config.api_key_location = (sastaotp_api_key_location)-1, "api_key_location");
     BAD_CONFIG(config.api_key_location = (sastaotp_api_key_location)3, "api_key_location");
     BAD_CONFIG(config.api_key_location = SASTAOTP_API_KEY_LOCATION_MAX_ENUM, "api_key_location");
+    BAD_CONFIG(config.roots = (sastaotp_roots)-1, "roots");
+    BAD_CONFIG(config.roots = (sastaotp_roots)3, "roots");
     BAD_CONFIG(config.durability = (sastaotp_durability)-1, "durability");
     BAD_CONFIG(config.durability = (sastaotp_durability)2, "durability");
     /* Members that are not a bool, as in a struct that was not initialized. */
@@ -221,6 +230,10 @@ void settings_at_the_ends_of_their_range_work(void) {
     GOOD_CONFIG(config.api_key_location = SASTAOTP_API_KEY_IN_QUERY);
     GOOD_CONFIG(config.durability = SASTAOTP_DURABILITY_PROCESS);
     GOOD_CONFIG(config.user_agent = "misuse/1");
+    GOOD_CONFIG(config.proxy = "direct");
+    GOOD_CONFIG(config.proxy = "environment");
+    GOOD_CONFIG(config.roots = SASTAOTP_ROOTS_SYSTEM);
+    GOOD_CONFIG(config.roots = SASTAOTP_ROOTS_BOTH);
     /* A budget of 0 allows no purchase. */
     sastaotp_config config = sandbox_config();
     sastaotp_client *client = NULL;

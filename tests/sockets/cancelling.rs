@@ -66,6 +66,7 @@ fn blackhole() -> (String, Vec<TcpStream>, TcpListener) {
 fn patient_client(url: &str, key: &str) -> Client {
     let mut config = HttpConfig::new(url);
     config.proxy = ProxyChoice::Direct;
+    crate::proxied_transport(&mut config);
     let minute = Duration::from_secs(60);
     config.timeouts = Timeouts { connect: minute, first_byte_read: minute, ..Timeouts::default() };
     let transport = HttpTransport::new(config).expect("the settings are valid");

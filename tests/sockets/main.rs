@@ -9,3 +9,12 @@ mod sent_once;
 mod server;
 mod unclaimed;
 mod waiting;
+
+use sastaotp::transport::HttpConfig;
+
+/// `tests/proxies/` runs these suites through proxies.
+fn proxied<T>(builder: T) -> T {
+    builder
+}
+
+fn proxied_transport(_: &mut HttpConfig) {}

@@ -56,7 +56,7 @@ pub(crate) fn client(url: &str, key: &str) -> Client {
 }
 
 pub(crate) fn builder(url: &str, key: &str) -> ClientBuilder {
-    ClientBuilder::default().api_key(key).base_url(url)
+    crate::proxied(ClientBuilder::default().api_key(key).base_url(url))
 }
 
 pub(crate) fn request(service: &str) -> NumberRequest {

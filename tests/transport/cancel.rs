@@ -17,13 +17,13 @@ fn without_time_left_nothing_is_sent() {
 }
 
 /// An address that never responds: its listener never accepts, and its queue is full.
-struct BlackHole {
+pub(crate) struct BlackHole {
     listener: TcpListener,
     _queued: Vec<TcpStream>,
 }
 
 impl BlackHole {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         use rustix::net::{AddressFamily, SocketType};
         let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -37,7 +37,11 @@ impl BlackHole {
     }
 
     fn url(&self) -> String {
-        format!("http://{}/", self.listener.local_addr().unwrap())
+        format!("http://{}/", self.address())
+    }
+
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.listener.local_addr().unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections through a proxy.
 
 use super::cancel::cancelled_in_time;
+use super::server::Conn;
 use super::*;
 
 /// A proxy that responds to CONNECT with `response`, then passes bytes to `target`.
@@ -9,16 +10,20 @@ fn proxy(response: &'static str, target: std::net::SocketAddr) -> Server {
         if conn.request().is_none() || !conn.send(response) || !response.contains(" 200 ") {
             return;
         }
-        let (near, far) = (conn.tcp(), TcpStream::connect(target).unwrap());
-        let (mut up_from, mut up_to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-        let up = thread::spawn(move || {
-            let _ = std::io::copy(&mut up_from, &mut up_to);
-            let _ = up_to.shutdown(std::net::Shutdown::Write);
-        });
-        let _ = std::io::copy(&mut &far, &mut &near);
-        let _ = near.shutdown(std::net::Shutdown::Both);
-        up.join().unwrap();
+        relay(&conn.tcp(), &TcpStream::connect(target).unwrap());
     })
+}
+
+/// Passes bytes in both directions until the connections end.
+pub(crate) fn relay(near: &TcpStream, far: &TcpStream) {
+    let (mut up_from, mut up_to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+    let up = thread::spawn(move || {
+        let _ = std::io::copy(&mut up_from, &mut up_to);
+        let _ = up_to.shutdown(std::net::Shutdown::Write);
+    });
+    let _ = std::io::copy(&mut &*far, &mut &*near);
+    let _ = near.shutdown(std::net::Shutdown::Both);
+    up.join().unwrap();
 }
 
 #[test]
@@ -52,7 +57,13 @@ fn a_refusing_proxy_leaves_the_request_unsent() {
     let nowhere = "127.0.0.1:9".parse().unwrap();
     let rows = [
         ("HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", Cause::Proxy, "status 407"),
+        (
+            "HTTP/1.1 401 Who are you\r\n\r\n",
+            Cause::Proxy,
+            "valid user name and password: status 401",
+        ),
         ("HTTP/1.1 403 No\r\n\r\n", Cause::Proxy, "status 403"),
+        ("HTTP/1.1 502 No\r\n\r\n", Cause::Proxy, "status 502"),
         ("HTTP/1.1 429 Later\r\n\r\n", Cause::Proxy, "status 429"),
         ("HTTP/1.1 302 Log in\r\n\r\n", Cause::Proxy, "status 302"),
         ("HTTP/1.1 503 Not now\r\n\r\n", Cause::Proxy, "status 503"),
@@ -98,11 +109,78 @@ fn a_refusing_proxy_leaves_the_request_unsent() {
 }
 
 #[test]
-fn this_machine_is_reached_without_a_proxy() {
-    let (server, proxy) = (Server::replying(OK), Server::replying(OK));
+fn a_stated_proxy_serves_this_machine_too() {
+    let server = Server::replying(OK);
+    let proxy = proxy("HTTP/1.1 200 Connected\r\n\r\n", server.address);
     let transport = with(&server.url(), |config| {
         config.proxy = ProxyChoice::Url(format!("http://{}", proxy.address));
     });
-    ask(&transport, Lane::Read).unwrap();
-    assert_eq!((server.accepted(), proxy.accepted()), (1, 0));
+    assert_eq!(ask(&transport, Lane::Charge).unwrap().body, b"hello");
+    assert_eq!((server.accepted(), proxy.accepted()), (1, 1));
+    assert!(proxy.requests()[0].starts_with(&format!("CONNECT {} ", server.address)));
+}
+
+#[test]
+fn a_slow_proxy_connects() {
+    let server = Server::replying(OK);
+    let target = server.address;
+    let proxy = Server::start(move |conn| {
+        conn.request();
+        for byte in b"HTTP/1.1 200 Connected\r\nVia: slow\r\n\r\n" {
+            conn.send([*byte]);
+            thread::sleep(Duration::from_millis(1));
+        }
+        relay(&conn.tcp(), &TcpStream::connect(target).unwrap());
+    });
+    let transport = with(&server.url(), |config| {
+        config.proxy = ProxyChoice::Url(format!("http://{}", proxy.address));
+    });
+    assert_eq!(ask(&transport, Lane::Charge).unwrap().body, b"hello");
+}
+
+#[test]
+fn a_failing_proxy_names_its_phase() {
+    let authority = Authority::new();
+    let untrusted = Server::start_tls(server::self_signed("127.0.0.1"), Conn::hold);
+    let mute = Server::start_tls(authority.server("127.0.0.1"), |conn| {
+        conn.request();
+        conn.hold();
+    });
+    let plain = Server::start(|conn| {
+        conn.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        conn.hold();
+    });
+    let silent = Server::start(Conn::hold);
+    let through = |proxy: &Server| {
+        with("https://service.test/", |config| {
+            config.proxy = ProxyChoice::Url(format!("https://me:s3cret@{}", proxy.address));
+            config.extra_ca_pem = Some(authority.pem());
+            config.timeouts.connect = Duration::from_millis(200);
+        })
+    };
+    let rows = [
+        (&untrusted, Cause::Certificate, Phase::Tls, "securing the connection to the proxy"),
+        (&mute, Cause::ConnectTimeout, Phase::Connect, "connecting to the proxy"),
+        (&plain, Cause::Handshake, Phase::Tls, "securing the connection to the proxy"),
+        (&silent, Cause::ConnectTimeout, Phase::Tls, "securing the connection to the proxy"),
+    ];
+    for (proxy, cause, phase, message) in rows {
+        for lane in BOTH {
+            let result = ask(&through(proxy), lane);
+            let error = result.as_ref().unwrap_err();
+            assert!(error.message.starts_with(message), "{error:?}");
+            assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+            check(result, cause, phase, false);
+        }
+    }
+    let patient = |proxy: &Server| {
+        with("https://service.test/", |config| {
+            config.proxy = ProxyChoice::Url(format!("https://{}", proxy.address));
+            config.extra_ca_pem = Some(authority.pem());
+        })
+    };
+    for lane in BOTH {
+        cancelled_in_time(&patient(&mute), lane, Phase::Connect, false);
+        cancelled_in_time(&patient(&silent), lane, Phase::Tls, false);
+    }
 }

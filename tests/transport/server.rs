@@ -218,21 +218,54 @@ impl Authority {
 
     /// A certificate for `host` that is valid until the start of `year`.
     pub fn server_until(&self, host: &str, year: i32) -> Arc<ServerConfig> {
-        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
-        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        self.sign(&validity(host, 2000, year)).config
+    }
+
+    /// A certificate for `host` and its key, in PEM form.
+    pub fn certificate_and_key(&self, host: &str) -> String {
+        let signed = self.sign(&validity(host, 2000, 2999));
+        String::from_utf8(signed.pem).unwrap() + &signed.key.serialize_pem()
+    }
+
+    pub fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        server_config(vec![certificate.der().clone()], &key)
+        Identity::new(&certificate, key)
     }
+}
+
+/// A certificate with its key.
+pub struct Identity {
+    pub config: Arc<ServerConfig>,
+    pub pem: Vec<u8>,
+    key: KeyPair,
+}
+
+impl Identity {
+    /// A certificate that is signed with its own key.
+    pub fn self_signed(params: &CertificateParams) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self::new(&certificate, key)
+    }
+
+    fn new(certificate: &rcgen::Certificate, key: KeyPair) -> Self {
+        let config = server_config(vec![certificate.der().clone()], &key);
+        Self { config, pem: certificate.pem().into_bytes(), key }
+    }
+}
+
+/// A certificate for `host` that is valid from the start of one year to that of another.
+pub fn validity(host: &str, from: i32, until: i32) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(from, 1, 1);
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    params
 }
 
 /// A self-signed certificate.
 pub fn self_signed(host: &str) -> Arc<ServerConfig> {
-    let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    server_config(vec![certificate.der().clone()], &key)
+    Identity::self_signed(&CertificateParams::new(vec![host.to_owned()]).unwrap()).config
 }
 
 fn server_config(

@@ -1,18 +1,103 @@
 //! Connections with TLS.
 
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa};
+use server::{Identity, validity};
+
 use super::*;
+
+/// A certificate that `openssl req -x509` makes: signed with its own key, and an authority's.
+fn of_an_authority(mut params: CertificateParams) -> CertificateParams {
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+fn for_clients(mut params: CertificateParams) -> CertificateParams {
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+#[test]
+fn an_added_certificate_of_the_server_is_trusted() {
+    let authority = Authority::new();
+    let now = || validity("localhost", 2000, 2999);
+    let old = || validity("localhost", 2000, 2001);
+    let early = || validity("localhost", 2998, 2999);
+    let other = || validity("example.com", 2000, 2999);
+    let self_signed = |params| Identity::self_signed(&params);
+    let rows = [
+        (self_signed(now()), ""),
+        (self_signed(of_an_authority(now())), ""),
+        (authority.sign(&now()), ""),
+        (self_signed(old()), "has expired"),
+        (self_signed(of_an_authority(old())), "has expired"),
+        (authority.sign(&old()), "has expired"),
+        (self_signed(early()), "is not valid yet"),
+        (authority.sign(&early()), "is not valid yet"),
+        (self_signed(other()), "is for another host"),
+        // Without the authority, the name is not even compared.
+        (authority.sign(&other()), "is from an unknown authority"),
+        (authority.sign(&for_clients(now())), "is not for servers"),
+        (self_signed(for_clients(now())), "is not for servers"),
+        (self_signed(CertificateParams::new(Vec::new()).unwrap()), "names no host"),
+    ];
+    for (number, (identity, problem)) in rows.into_iter().enumerate() {
+        let server = Server::start_tls(identity.config, |conn| conn.serve(OK));
+        let pem = identity.pem;
+        let added = with(&server.https("localhost"), |config| config.extra_ca_pem = Some(pem));
+        let others = with(&server.https("localhost"), |config| {
+            config.extra_ca_pem = Some(server::Authority::new().pem());
+        });
+        for lane in BOTH {
+            let result = ask(&added, lane);
+            if problem.is_empty() {
+                assert_eq!(result.unwrap().body, b"hello", "row {number}");
+            } else {
+                let message = &result.as_ref().unwrap_err().message;
+                assert!(message.contains(problem), "row {number}: {message}");
+                check(result, Cause::Certificate, Phase::Tls, false);
+            }
+            check(ask(&others, lane), Cause::Certificate, Phase::Tls, false);
+        }
+    }
+}
+
+#[test]
+fn added_certificates_must_be_pem() {
+    let rows: [(&[u8], &str); 6] = [
+        (b"", "contains no certificate in PEM form"),
+        (b"nothing", "contains no certificate in PEM form"),
+        (b"/no/such/file.pem", "contains no certificate in PEM form"),
+        (b"\xff\x30\x82", "contains no certificate in PEM form"),
+        (concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").as_bytes(), "is the path of a file"),
+        (
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "contains a damaged certificate",
+        ),
+    ];
+    for (pem, expected) in rows {
+        let mut config = direct("https://service.test/");
+        config.extra_ca_pem = Some(pem.to_vec());
+        let error = HttpTransport::new(config).unwrap_err();
+        assert!(error.starts_with("ca_pem ") && error.contains(expected), "{error}");
+    }
+}
 
 #[test]
 fn an_untrusted_certificate_leaves_the_request_unsent() {
     let authority = Authority::new();
     let pem = authority.pem();
+    let early = authority.sign(&validity("localhost", 2998, 2999)).config;
+    let of_authority = of_an_authority(validity("localhost", 2000, 2999));
+    let of_authority = Identity::self_signed(&of_authority).config;
     let rows = [
-        ("self-signed", server::self_signed("localhost"), false),
-        ("unknown authority", authority.server("localhost"), false),
-        ("wrong host", authority.server("example.com"), true),
-        ("expired", authority.server_until("localhost", 2001), true),
+        ("self-signed", server::self_signed("localhost"), false, "ca_pem"),
+        ("self-signed authority", of_authority, false, "ca_pem"),
+        ("unknown authority", authority.server("localhost"), false, "ca_pem"),
+        ("wrong host", authority.server("example.com"), true, "the base URL"),
+        ("expired", authority.server_until("localhost", 2001), true, "the clock"),
+        ("not valid yet", early, true, "the clock"),
     ];
-    for (name, config, trusted) in rows {
+    for (name, config, trusted, hint) in rows {
         let server = Server::start_tls(config, |conn| conn.serve(OK));
         let transport = with(&server.https("localhost"), |config| {
             config.extra_ca_pem = trusted.then(|| pem.clone());
@@ -24,6 +109,7 @@ fn an_untrusted_certificate_leaves_the_request_unsent() {
                 Cause::Certificate,
                 "{name}: {result:?}"
             );
+            assert!(result.as_ref().unwrap_err().hint.contains(hint), "{name}: {result:?}");
             check(result, Cause::Certificate, Phase::Tls, false);
         }
         assert!(server.requests().is_empty());

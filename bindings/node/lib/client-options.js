@@ -7,12 +7,15 @@ const { NativeClient } = require('./program-end.js')
 /** The constants SASTAOTP_API_KEY_IN_… by option value. */
 const API_KEY_LOCATIONS = { header: 0, bearer: 1, query: 2 }
 
+/** The constants SASTAOTP_ROOTS_… by option value. */
+const ROOTS = { web: 0, system: 1, both: 2 }
+
 /** The constants SASTAOTP_DURABILITY_… by option value. */
 const DURABILITIES = { power: 0, process: 1 }
 
 const CREATING = 'creating a client'
 
-/** Refuses a NUL, which ends a C string. The error omits the value: it may be the API key. */
+/** Refuses a NUL, which ends a C string. The error omits the value: it may be a secret. */
 function text(name, value) {
   if (typeof value === 'string' && !value.includes('\0')) return value
   throw new ConfigError(`${CREATING}: ${name} must be a string without NUL characters`)
@@ -69,7 +72,9 @@ const FIELDS = {
   apiKeyLocation: (name, value) => ({ api_key_location: constant(name, value, API_KEY_LOCATIONS) }),
   baseUrl: (name, value) => ({ base_url: text(name, value) }),
   userAgent: (name, value) => ({ user_agent: text(name, value) }),
-  ca: pem,
+  proxy: (name, value) => ({ proxy: text(name, value) }),
+  roots: (name, value) => ({ roots: constant(name, value, ROOTS) }),
+  caPem: pem,
   maxConnections: (name, value) => ({ max_connections: count(name, value) }),
   budget: (name, value) => ({ budget_micros: micros(name, value) }),
   budgetMicros: (name, value) => ({
@@ -99,4 +104,4 @@ function createNativeClient(options) {
   return new NativeClient(clientOut[0], options.apiKey, options.baseUrl)
 }
 
-module.exports = { API_KEY_LOCATIONS, count, createNativeClient, DURABILITIES, integer }
+module.exports = { API_KEY_LOCATIONS, count, createNativeClient, DURABILITIES, integer, ROOTS }

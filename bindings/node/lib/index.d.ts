@@ -44,8 +44,29 @@ export interface ClientOptions {
   baseUrl?: string | undefined
   /** The User-Agent header; `libsastaotp/` and the version by default. */
   userAgent?: string | undefined
-  /** Certificates (PEM) to trust in addition to the public authorities. */
-  ca?: string | Uint8Array | undefined
+  /**
+   * The proxy: `environment`, `direct` or a URL. `environment` by default: the proxy of
+   * `HTTPS_PROXY` or `ALL_PROXY` unless `NO_PROXY` excludes the host, read as curl reads them, and
+   * none for a service on this machine. `direct` ignores the environment.
+   *
+   * A URL is `scheme://user:password@host:port` with the scheme `http`, `https`, `socks5` or
+   * `socks5h`. The user name and password are optional and percent-encoded. With `socks5` this
+   * machine looks up the name of the service, with `socks5h` the proxy does. The default port is
+   * 443 for `https`, and otherwise 1080. The proxy of a URL is used for every service, also for one
+   * on this machine.
+   */
+  proxy?: string | undefined
+  /**
+   * The certificate authorities to trust: `web` (the default), those of the web, which the library
+   * contains; `system`, those of the system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR` if one of
+   * these variables is set; or `both`.
+   */
+  roots?: 'web' | 'system' | 'both' | undefined
+  /**
+   * Certificates to trust in addition: the text of a PEM file, not its path. They are authorities,
+   * or the certificate of the server itself.
+   */
+  caPem?: string | Uint8Array | undefined
   /** The most idle connections to keep, at least 1; 64 by default. */
   maxConnections?: number | undefined
   /**

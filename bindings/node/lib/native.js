@@ -20,6 +20,7 @@ size_t size;
 const char *api_key;
 const char *base_url;
 const char *user_agent;
+const char *proxy;
 const char *ca_pem;
 size_t ca_pem_length;
 const char *journal;
@@ -29,10 +30,11 @@ uint32_t timeout_ms;
 uint32_t late_booking_ms;
 uint32_t max_requests_per_minute;
 sastaotp_api_key_location api_key_location;
+sastaotp_roots roots;
 sastaotp_durability durability;
 bool journal_on_network;
 bool from_env;
-uint8_t reserved[6];
+uint8_t reserved[10];
 `
   .trim()
   .split('\n')

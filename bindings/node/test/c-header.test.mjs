@@ -7,7 +7,8 @@ import { test } from 'node:test'
 import { CHECKOUT, camelCase, privateModule, require, sandbox } from './harness.mjs'
 
 const { METHODS } = privateModule('activation.js')
-const { API_KEY_LOCATIONS, createNativeClient, DURABILITIES } = privateModule('client-options.js')
+const { API_KEY_LOCATIONS, createNativeClient, DURABILITIES, ROOTS } =
+  privateModule('client-options.js')
 const { CLASS_OF_KIND } = privateModule('errors.js')
 const { ABI_VERSION, CONFIG_FIELDS, DECLARATIONS, newConfig } = privateModule('native.js')
 const { OPERATIONS } = privateModule('operations.js')
@@ -42,6 +43,7 @@ test('the config is that of the header', () => {
     'sizeof(sastaotp_config)': config.size,
     SASTAOTP_NO_BUDGET: 2n ** 63n - 1n,
     SASTAOTP_API_KEY_IN_HEADER: undefined,
+    SASTAOTP_ROOTS_WEB: undefined,
     SASTAOTP_DURABILITY_POWER: undefined,
     NULL: undefined,
     0: undefined,
@@ -49,7 +51,9 @@ test('the config is that of the header', () => {
   }
   assert.match(header, /#define SASTAOTP_NO_BUDGET INT64_MAX\s/)
   // koffi writes zeros to the fields that are undefined.
-  assert.deepEqual([constant('API_KEY_IN_HEADER'), constant('DURABILITY_POWER')], [0, 0])
+  for (const name of ['API_KEY_IN_HEADER', 'ROOTS_WEB', 'DURABILITY_POWER']) {
+    assert.equal(constant(name), 0, name)
+  }
   assert.deepEqual(
     initializer.split(/,(?![ ,0]*\})/).map((value) => values[value.trim().replace(/^\{.*/, '0')]),
     fields.map((field) => config[field.match(/(\w+)(\[\d+\])?;/)[1]])
@@ -59,7 +63,7 @@ test('the config is that of the header', () => {
 test('every type bound as int32_t is an int32_t', () => {
   const declarations = [...DECLARATIONS, ...CONFIG_FIELDS].join('\n')
   const types = [...declarations.matchAll(/\b(sastaotp_\w+) (?!\*)\w+[,();]/g)]
-  assert.equal(types.length, 9)
+  assert.equal(types.length, 10)
   for (const [, type] of types) {
     assert.match(header, new RegExp(`typedef enum ${type} SASTAOTP_ENUM_INT32 {`))
     assert.match(header, new RegExp(`_MAX_ENUM = INT32_MAX\\s*} ${type};`))
@@ -71,6 +75,9 @@ test('constants equal those of the header', () => {
   assert.equal(ABI_VERSION, constant('ABI_VERSION'))
   for (const [name, value] of Object.entries(API_KEY_LOCATIONS)) {
     assert.equal(value, constant(`API_KEY_IN_${name.toUpperCase()}`), name)
+  }
+  for (const [name, value] of Object.entries(ROOTS)) {
+    assert.equal(value, constant(`ROOTS_${name.toUpperCase()}`), name)
   }
   for (const [name, value] of Object.entries(DURABILITIES)) {
     assert.equal(value, constant(`DURABILITY_${name.toUpperCase()}`), name)

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { NUMBER, rejectionOf, require, sandbox, serve } from './harness.mjs'
 
@@ -84,8 +85,14 @@ test('an invalid client option is refused by name', () => {
     [{ apiKey, workers: 513 }, /workers/],
     [{ apiKey, maxConnections: 0 }, /maxConnections/],
     [{ apiKey, maxRequestsPerMinute: 0 }, /maxRequestsPerMinute/],
-    [{ apiKey, ca: 'none' }, /PEM/],
-    [{ apiKey, ca: '' }, /PEM/],
+    [{ apiKey, caPem: 'none' }, /PEM/],
+    [{ apiKey, caPem: '' }, /PEM/],
+    [{ apiKey, caPem: fileURLToPath(import.meta.url) }, /path of a file/],
+    [{ apiKey, proxy: 'none' }, /is not "environment", "direct" or a URL/],
+    [{ apiKey, proxy: 'socks4://127.0.0.1:1' }, /SOCKS4/],
+    [{ apiKey, proxy: `http://u:${CANARY}@127.0.0.1:x` }, /has no valid port/],
+    [{ apiKey, proxy: `${CANARY}\0` }, /proxy must be a string/],
+    [{ apiKey, roots: 'os' }, /invalid roots: use one of web, system, both/],
     [{ apiKey, baseUrl: 'http://example.com/' }, /https/]
   ]
   for (const [options, message] of INVALID) {

@@ -14,7 +14,7 @@ from conftest import ROOT
 
 import sastaotp
 from sastaotp import _c_api, _errors, _operations, _settings
-from sastaotp._arguments import Durability, durability_value
+from sastaotp._arguments import Durability, Roots, durability_value, roots_value
 
 SOURCES = sorted((ROOT / "bindings/python/src/sastaotp").glob("*.py"))
 HEADER = (ROOT / "include/sastaotp.h").read_text(encoding="utf-8")
@@ -164,6 +164,11 @@ def snake_case(name: str) -> str:
 def test_durabilities_match_the_header() -> None:
     values = {name.upper(): durability_value(name) for name in get_args(Durability)}
     assert values == constants("durability", "DURABILITY_")
+
+
+def test_roots_match_the_header() -> None:
+    values = {name.upper(): roots_value(name) for name in get_args(Roots)}
+    assert values == constants("roots", "ROOTS_")
 
 
 def constants(enumeration: str, prefix: str) -> Dict[str, int]:

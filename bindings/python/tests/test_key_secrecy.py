@@ -114,6 +114,7 @@ def test_key_repeated_by_a_server_is_hidden(
         {"timeout": "x"},
         {"budget": 1.5},
         {"ca_pem": "x"},
+        {"roots": "x"},
         {"max_connections": 0},
     ],
 )
@@ -167,7 +168,7 @@ def test_client_keeps_no_text_with_the_key(sastaotp_sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("end", ["close", "free"])
 def test_key_is_overwritten_after_its_use(end: str) -> None:
-    settings = Settings.with_key(os.environ["SASTAOTP_API_KEY"])
+    settings = Settings.with_secrets(os.environ["SASTAOTP_API_KEY"], None)
     assert isinstance(settings, Settings)
     (buffer,) = settings._buffers.values()
     assert buffer.value == CANARY.encode()

@@ -246,6 +246,7 @@ fn initializer(name: &str, source: &str) -> String {
             "c_bool::FALSE" => "false".to_owned(),
             "[0; 2]" => "{ 0, 0 }".to_owned(),
             "[0; 6]" => "{ 0, 0, 0, 0, 0, 0 }".to_owned(),
+            "[0; 10]" => "{ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }".to_owned(),
             other => other.to_owned(),
         },
     );

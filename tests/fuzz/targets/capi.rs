@@ -381,7 +381,7 @@ impl Program<'_> {
 
     /// Settings. The target never creates a real client, because it would use the network.
     unsafe fn configure(&mut self) {
-        let (which, text, byte) = (self.byte() % 16, self.text(), self.byte());
+        let (which, text, byte) = (self.byte() % 18, self.text(), self.byte());
         let small = i32::from(byte) - 2;
         let pem = c"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let mut config = sastaotp_config {
@@ -389,6 +389,7 @@ impl Program<'_> {
             api_key: null(),
             base_url: null(),
             user_agent: null(),
+            proxy: null(),
             ca_pem: null(),
             ca_pem_length: 0,
             journal: null(),
@@ -398,14 +399,15 @@ impl Program<'_> {
             late_booking_ms: 0,
             max_requests_per_minute: 0,
             api_key_location: SASTAOTP_API_KEY_IN_HEADER,
+            roots: SASTAOTP_ROOTS_WEB,
             durability: SASTAOTP_DURABILITY_POWER,
             journal_on_network: false.into(),
             from_env: false.into(),
-            reserved: [0; 6],
+            reserved: [0; 10],
         };
         match which {
             0 => config.size = usize::from(byte) << (byte & 7),
-            1 => config.reserved[usize::from(byte) % 6] = byte,
+            1 => config.reserved[usize::from(byte) % 10] = byte,
             2 => config.api_key_location = sastaotp_api_key_location(small),
             3 => config.base_url = text,
             4 => config.user_agent = text,
@@ -427,6 +429,9 @@ impl Program<'_> {
             13 => config.late_booking_ms = small.unsigned_abs(),
             // The environment of the target has no key.
             14 => config.from_env = c_bool(byte),
+            15 => config.proxy = text,
+            // 1 and 2 read the certificates of this machine.
+            16 => config.roots = sastaotp_roots(if small > 0 { small + 2 } else { small }),
             _ => {}
         }
         let mut later = Later { known: config, further: [0; 16] };

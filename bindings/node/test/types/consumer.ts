@@ -31,8 +31,10 @@ export async function main(): Promise<void> {
     JSON.stringify(await client.intend('tg', { anyCountry: true, acceptAnyPrice: true }))
   )
   const settings: ClientOptions = { lateBookingMs: 600_000, endWaitMs: 10_000 }
+  const reached: ClientOptions = { proxy: 'direct', roots: 'both', caPem: new Uint8Array() }
   const kept: ClientOptions = { journal: 'folder', durability: 'process', journalOnNetwork: true }
   const leases: SettledLease[] = await client.settleLeftoverLeases({ onTooEarly: 'wait' })
+  console.log(reached.proxy)
   console.log(kept, leases[0]?.unclaimed.message, leases[0]?.settlement?.state, leases[0]?.error)
   await client.getNumber('tg', { operator: '22', maxPrice: 80 })
   await client.regetNumber('1', { maxPriceMicros: 80_000_000 })

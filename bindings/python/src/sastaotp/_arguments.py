@@ -22,6 +22,7 @@ OnTooEarly = Literal["fail", "wait"]
 
 #: The failures that a journal survives: the end of the process and a power loss, or only the end.
 Durability = Literal["power", "process"]
+Roots = Literal["web", "system", "both"]
 #: The path of a folder.
 Folder = Union[str, "os.PathLike[str]"]
 
@@ -97,6 +98,14 @@ def durability_value(value: Durability) -> int:
     names = ("power", "process")
     if value not in names:
         raise ConfigError(f"durability is {value!r}: pass 'power' or 'process'")
+    return names.index(value)
+
+
+def roots_value(value: Roots) -> int:
+    """Return the constant SASTAOTP_ROOTS_… of the argument ``roots``."""
+    names = ("web", "system", "both")
+    if value not in names:
+        raise ConfigError(f"roots is {value!r}: pass 'web', 'system' or 'both'")
     return names.index(value)
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import AsyncIterator, Callable, Optional, Type, Union
 
 from . import _ends, _operations
-from ._arguments import Durability, Folder, Money, OnTooEarly, Seconds, flag
+from ._arguments import Durability, Folder, Money, OnTooEarly, Roots, Seconds, flag
 from ._base import BaseActivation, BaseClient, BaseLease
 from ._completion_reader import CompletionReader
 from ._errors import SastaotpError, UsageError
@@ -55,6 +55,8 @@ class AsyncClient(BaseClient):
         max_requests_per_minute: Optional[int] = None,
         max_connections: Optional[int] = None,
         user_agent: Optional[str] = None,
+        proxy: Optional[str] = None,
+        roots: Roots = "web",
         ca_pem: Union[str, bytes, None] = None,
         api_key_location: Optional[int] = None,
         journal: Optional[Folder] = None,
@@ -62,9 +64,9 @@ class AsyncClient(BaseClient):
         journal_on_network: bool = False,
         exit_on_sigterm: bool = True,
     ) -> None:
-        settings = Settings.with_key(api_key)
-        # If a later line fails, a traceback with locals must not show the key.
-        del api_key
+        settings = Settings.with_secrets(api_key, proxy)
+        # If a later line fails, a traceback with locals must not show the secrets.
+        del api_key, proxy
         if isinstance(settings, Exception):
             raise settings
         settings.add(
@@ -76,6 +78,7 @@ class AsyncClient(BaseClient):
             max_requests_per_minute=max_requests_per_minute,
             max_connections=max_connections,
             user_agent=user_agent,
+            roots=roots,
             ca_pem=ca_pem,
             api_key_location=api_key_location,
             journal=journal,

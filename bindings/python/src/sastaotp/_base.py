@@ -51,7 +51,7 @@ class BaseClient:
         if session is None:
             return None
         session.closed = True
-        self._settings.forget_key()
+        self._settings.forget_secrets()
         if self._finalizer is not None:
             self._finalizer.detach()
         return session if session.in_this_process else None

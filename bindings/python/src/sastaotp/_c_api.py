@@ -40,6 +40,7 @@ class Config(ctypes.Structure):
         ("api_key", c_void_p),
         ("base_url", c_void_p),
         ("user_agent", c_void_p),
+        ("proxy", c_void_p),
         ("ca_pem", c_void_p),
         ("ca_pem_length", c_size_t),
         ("journal", c_void_p),
@@ -49,10 +50,11 @@ class Config(ctypes.Structure):
         ("late_booking_ms", c_uint32),
         ("max_requests_per_minute", c_uint32),
         ("api_key_location", c_int32),
+        ("roots", c_int32),
         ("durability", c_int32),
         ("journal_on_network", c_bool),
         ("from_env", c_bool),
-        ("reserved", c_uint8 * 6),
+        ("reserved", c_uint8 * 10),
     )
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Callable, Iterator, Optional, Type, Union
 
 from . import _ends, _operations
-from ._arguments import Durability, Folder, Money, OnTooEarly, Seconds, flag
+from ._arguments import Durability, Folder, Money, OnTooEarly, Roots, Seconds, flag
 from ._base import BaseActivation, BaseClient, BaseLease
 from ._intent import Intent
 from ._models import (
@@ -62,7 +62,20 @@ class Client(BaseClient):
     :param max_connections: the most requests in flight at once, and the most idle connections to
         keep, 1 to 512; 64 by default.
     :param user_agent: the User-Agent header; ``libsastaotp/`` and the version by default.
-    :param ca_pem: certificates, as PEM, to trust in addition to the public authorities.
+    :param proxy: ``"environment"``, ``"direct"`` or a URL; ``"environment"`` by default: the proxy
+        of ``HTTPS_PROXY`` or ``ALL_PROXY`` unless ``NO_PROXY`` excludes the host, read as curl
+        reads them, and none for a service on this machine. ``"direct"`` ignores the environment. A
+        URL is
+        ``scheme://user:password@host:port`` with the scheme ``http``, ``https``, ``socks5`` or
+        ``socks5h``; the user name and password are optional and percent-encoded. With ``socks5``
+        this machine looks up the name of the service, with ``socks5h`` the proxy does. The default
+        port is 443 for ``https``, and otherwise 1080. The proxy of a URL is used for every service,
+        also for one on this machine.
+    :param roots: the certificate authorities to trust: ``"web"``, those of the web, which the
+        library contains; ``"system"``, those of the system, or of ``SSL_CERT_FILE`` and
+        ``SSL_CERT_DIR`` if one of these variables is set; or ``"both"``.
+    :param ca_pem: certificates to trust in addition: the text of a PEM file, not its path. They are
+        authorities, or the certificate of the server itself.
     :param api_key_location: an ``ApiKeyLocation``; the header X-API-Key by default.
     :param journal: keep a journal of the purchases in this folder, which is created if it does not
         exist; ``SASTAOTP_JOURNAL`` by default, or no journal if that is unset. However this process
@@ -98,6 +111,8 @@ class Client(BaseClient):
         max_requests_per_minute: Optional[int] = None,
         max_connections: Optional[int] = None,
         user_agent: Optional[str] = None,
+        proxy: Optional[str] = None,
+        roots: Roots = "web",
         ca_pem: Union[str, bytes, None] = None,
         api_key_location: Optional[int] = None,
         journal: Optional[Folder] = None,
@@ -105,9 +120,9 @@ class Client(BaseClient):
         journal_on_network: bool = False,
         exit_on_sigterm: bool = True,
     ) -> None:
-        settings = Settings.with_key(api_key)
-        # If a later line fails, a traceback with locals must not show the key.
-        del api_key
+        settings = Settings.with_secrets(api_key, proxy)
+        # If a later line fails, a traceback with locals must not show the secrets.
+        del api_key, proxy
         if isinstance(settings, Exception):
             raise settings
         settings.add(
@@ -119,6 +134,7 @@ class Client(BaseClient):
             max_requests_per_minute=max_requests_per_minute,
             max_connections=max_connections,
             user_agent=user_agent,
+            roots=roots,
             ca_pem=ca_pem,
             api_key_location=api_key_location,
             journal=journal,

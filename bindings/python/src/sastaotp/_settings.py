@@ -13,12 +13,14 @@ from ._arguments import (
     Durability,
     Folder,
     Money,
+    Roots,
     Seconds,
     durability_value,
     flag,
     folder_text,
     millis,
     money_text,
+    roots_value,
     text,
     whole,
 )
@@ -32,8 +34,9 @@ _DEFAULT_MAX_CONNECTIONS = 64
 class Settings:
     """A configuration of the core. A forked child inherits it and creates its own client.
 
-    The key is in a buffer of ctypes, whose ``repr`` omits it. It is overwritten when the settings
-    are freed, or before that by ``forget_key``.
+    The key is in a buffer of ctypes, whose ``repr`` omits it, and so is the proxy's URL, which can
+    contain a password. Both are overwritten when the settings are freed, or before that by
+    ``forget_secrets``.
     """
 
     def __init__(self) -> None:
@@ -47,17 +50,21 @@ class Settings:
         self.end_wait = 10.0
 
     @classmethod
-    def with_key(cls, api_key: Optional[str]) -> Union[Settings, Exception]:
-        """Create settings with a key: the given one, or that of the environment.
+    def with_secrets(
+        cls, api_key: Optional[str], proxy: Optional[str]
+    ) -> Union[Settings, Exception]:
+        """Create settings with a key, the given one or that of the environment, and a proxy.
 
         Returns an exception instead of raising it: a traceback through this frame would show the
-        key among its locals.
+        secrets among its locals.
         """
         try:
             settings = cls()
             key = api_key if api_key is not None else _variable("SASTAOTP_API_KEY")
             if key is not None:
                 settings._store("api_key", c_text(key, "api_key", in_message=False))
+            if proxy is not None:
+                settings._store("proxy", c_text(proxy, "proxy", in_message=False))
         except Exception as error:
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
@@ -74,6 +81,7 @@ class Settings:
         max_requests_per_minute: Optional[int],
         max_connections: Optional[int],
         user_agent: Optional[str],
+        roots: Roots,
         ca_pem: Union[str, bytes, None],
         api_key_location: Optional[int],
         journal: Optional[Folder],
@@ -101,6 +109,7 @@ class Settings:
             config.max_connections = self.max_connections
         if user_agent is not None:
             self._store("user_agent", c_text(user_agent, "user_agent"))
+        config.roots = roots_value(roots)
         if ca_pem is not None:
             pem = ca_pem if isinstance(ca_pem, bytes) else text(ca_pem, "ca_pem").encode()
             self._store("ca_pem", pem)
@@ -114,11 +123,12 @@ class Settings:
         config.durability = durability_value(durability)
         config.journal_on_network = flag(journal_on_network, "journal_on_network")
 
-    def forget_key(self) -> None:
-        """Overwrite the key. No client can be created from these settings any more."""
-        key = self._buffers.get("api_key")
-        if key is not None:
-            key.raw = bytes(len(key))
+    def forget_secrets(self) -> None:
+        """Overwrite the secrets. No client can be created from these settings any more."""
+        for name in ("api_key", "proxy"):
+            secret = self._buffers.get(name)
+            if secret is not None:
+                secret.raw = bytes(len(secret))
 
     def _micros(self, amount: Money) -> int:
         micros = c_int64()
@@ -134,7 +144,7 @@ class Settings:
 
     def __del__(self) -> None:
         if getattr(self, "_buffers", None):
-            self.forget_key()
+            self.forget_secrets()
 
 
 def _variable(name: str) -> Optional[str]:

@@ -1,0 +1,206 @@
+//! The certificates that a client trusts: authorities, and servers' certificates that were added.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+#[cfg(feature = "system-roots")]
+use webpki::anchor_from_trusted_cert;
+use webpki::{EndEntityCert, KeyUsage};
+
+use super::config::Roots;
+
+/// What to do about a certificate of an unknown authority.
+const ADD_HINT: &str = "if you trust it, pass its certificate as ca_pem, or set roots to both, \
+                        which adds the certificates of the system";
+const SYSTEM_HINT: &str =
+    "if you trust it, pass its certificate as ca_pem, or add it to the certificates of the system";
+const VARIABLE_HINT: &str = "SSL_CERT_FILE and SSL_CERT_DIR have no effect unless roots is system \
+                             or both: set it, or pass the authority's certificate as ca_pem";
+/// The longest text that may be the path of a file.
+const MAX_PATH: usize = 4096;
+
+/// The certificates that a client trusts.
+#[derive(Clone)]
+pub(super) struct Trust {
+    authorities: Arc<RootCertStore>,
+    /// The certificates of the system, and added ones. One of them may be the server's own.
+    listed: Arc<[CertificateDer<'static>]>,
+    /// What to do about a certificate of an unknown authority.
+    pub(super) unknown_issuer_hint: &'static str,
+}
+
+impl Trust {
+    /// Reads the certificates. The error says which setting is wrong.
+    pub(super) fn new(roots: Roots, added_pem: Option<&[u8]>) -> Result<Self, String> {
+        let mut listed = added_pem.map(read_pem).transpose()?.unwrap_or_default();
+        let mut authorities = RootCertStore::empty();
+        if roots != Roots::System {
+            authorities.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        for certificate in &listed {
+            authorities.add(certificate.clone()).map_err(|_| damaged())?;
+        }
+        if roots != Roots::Web {
+            let system = system()?;
+            authorities.add_parsable_certificates(system.iter().cloned());
+            listed.extend(system);
+        }
+        let is_variable_set =
+            ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+        let unknown_issuer_hint = match roots {
+            Roots::Web if is_variable_set => VARIABLE_HINT,
+            Roots::Web => ADD_HINT,
+            Roots::System | Roots::Both => SYSTEM_HINT,
+        };
+        Ok(Self { authorities: Arc::new(authorities), listed: listed.into(), unknown_issuer_hint })
+    }
+
+    /// Returns the check of a server's certificate.
+    pub(super) fn verifier(&self, provider: &Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier> {
+        let authorities = WebPkiServerVerifier::builder_with_provider(
+            Arc::clone(&self.authorities),
+            Arc::clone(provider),
+        )
+        .build()
+        .expect("there is an authority");
+        if self.listed.is_empty() {
+            return authorities;
+        }
+        Arc::new(Verifier { authorities, listed: Arc::clone(&self.listed) })
+    }
+}
+
+/// Reads the added certificates.
+fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| damaged())?;
+    if !certificates.is_empty() {
+        return Ok(certificates);
+    }
+    let path = std::str::from_utf8(pem).ok().filter(|text| text.len() < MAX_PATH);
+    let problem = if path.is_some_and(|path| Path::new(path.trim()).is_file()) {
+        "is the path of a file: pass the text of the file"
+    } else {
+        "contains no certificate in PEM form: pass text with the line -----BEGIN CERTIFICATE-----"
+    };
+    Err(format!("ca_pem {problem}"))
+}
+
+fn damaged() -> String {
+    "ca_pem contains a damaged certificate: export it again in PEM form".to_owned()
+}
+
+/// Reads the certificates of the system. Unreadable ones are skipped.
+#[cfg(feature = "system-roots")]
+fn system() -> Result<Vec<CertificateDer<'static>>, String> {
+    let rustls_native_certs::CertificateResult { certs, errors, .. } =
+        rustls_native_certs::load_native_certs();
+    let found = certs.len();
+    let certs: Vec<_> = certs
+        .into_iter()
+        .filter(|certificate| anchor_from_trusted_cert(certificate).is_ok())
+        .collect();
+    let invalid = found - certs.len();
+    if let Some(first) = errors.first() {
+        log::warn!(
+            "{} parts of the system's certificates are skipped, because they cannot be read: the \
+             first error is: {first}",
+            errors.len()
+        );
+    }
+    if invalid > 0 {
+        log::warn!("{invalid} of the system's certificates are skipped, because they are invalid");
+    }
+    if !certs.is_empty() {
+        return Ok(certs);
+    }
+    let variable =
+        ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| std::env::var_os(name).is_some());
+    Err(match variable {
+        Some(name) => format!(
+            "roots is system or both, and {name} leads to no certificate: set it to the path of \
+             certificates in PEM form, or unset it"
+        ),
+        None => "roots is system or both, and the system has no certificates: install them (on \
+                 Linux the package ca-certificates), or set SSL_CERT_FILE"
+            .to_owned(),
+    })
+}
+
+#[cfg(not(feature = "system-roots"))]
+fn system() -> Result<Vec<CertificateDer<'static>>, String> {
+    Err("roots is system or both, and the crate was built without them: enable its feature \
+         system-roots"
+        .to_owned())
+}
+
+/// Accepts a server's certificate that is listed itself, and otherwise what the authorities signed.
+///
+/// webpki alone refuses a certificate that is both the server's and trusted, unless it is signed
+/// with its own key and not marked as that of an authority.
+#[derive(Debug)]
+struct Verifier {
+    authorities: Arc<WebPkiServerVerifier>,
+    listed: Arc<[CertificateDer<'static>]>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.listed.contains(end_entity) && is_valid(end_entity, server_name, now) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        self.authorities.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate, trusted without an issuer, is for this name, this time, and servers.
+fn is_valid(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> bool {
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else { return false };
+    // webpki checks the dates first, then whether it is an authority's, then its purpose, and then
+    // looks for the issuer.
+    let error =
+        certificate.verify_for_usage(&[], &[], &[], now, KeyUsage::server_auth(), None, None).err();
+    matches!(error, Some(webpki::Error::UnknownIssuer | webpki::Error::CaUsedAsEndEntity))
+        && certificate.verify_is_valid_for_subject_name(name).is_ok()
+}
