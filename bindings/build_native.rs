@@ -399,9 +399,8 @@ fn build(options: &Options, names: &Names) -> Result<()> {
         if let Some(out) = &options.out {
             path = copy(&path, &out.join(&file))?;
             if key == "static" && names.target.ends_with("windows-gnu") {
-                // The debug symbols name the folders of the builder.
                 let tools = Tools::find(options, &names.target, &built)?;
-                execute(tools.program("objcopy")?.arg("--strip-debug").arg(&path))?;
+                remove_paths(&tools, &path)?;
             }
         }
         println!("{key}={}", path.display());
@@ -661,6 +660,37 @@ fn sysroot(root: &Path) -> Result<PathBuf> {
 }
 
 /// Runs a command, whose output goes to stderr: stdout is for the keys and values.
+/// Removes the folders of the builder from an archive of mingw. They are in its debug symbols, and in
+/// the symbols of its import libraries, which rustc makes in a folder with a random name.
+fn remove_paths(tools: &Tools, archive: &Path) -> Result<()> {
+    const MARK: &str = "_deps_rustc";
+    let listed = tools.program("nm")?.arg("--extern-only").arg(archive).output()?;
+    let mut folders: Vec<String> = Vec::new();
+    let mut renamed = BTreeSet::new();
+    for symbol in
+        String::from_utf8(listed.stdout)?.lines().filter_map(|line| line.split(' ').last())
+    {
+        // `_head_FOLDER_deps_rustcRANDOM_kernel32_dll_imports_lib`
+        let Some((start, rest)) = symbol.split_once(MARK) else { continue };
+        let Some((random, library)) = rest.split_once('_') else { continue };
+        let folder = format!("{}{MARK}{random}", start.trim_start_matches("_head_"));
+        let folder = folder.trim_start_matches('_').to_owned();
+        let index = folders.iter().position(|known| *known == folder).unwrap_or_else(|| {
+            folders.push(folder);
+            folders.len() - 1
+        });
+        let kind = if symbol.starts_with("_head_") { "_head_" } else { "__" };
+        renamed.insert(format!("{symbol} {kind}rustc{index}_{library}\n"));
+    }
+    let file = archive.with_extension("symbols");
+    fs::write(&file, String::from_iter(renamed))?;
+    let mut objcopy = tools.program("objcopy")?;
+    objcopy.arg("--strip-debug").arg("--redefine-syms").arg(&file).arg(archive);
+    execute(&mut objcopy)?;
+    fs::remove_file(&file)?;
+    Ok(())
+}
+
 fn execute(command: &mut Command) -> Result<()> {
     let program = command.get_program().display().to_string();
     let status = command.stdout(Stdio::from(std::io::stderr())).status().map_err(|error| {

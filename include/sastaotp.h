@@ -91,9 +91,9 @@
  * 4.  Const. A pointer to const means that any number of threads may make the call at once. It does
  *     not mean that nothing changes: sastaotp_activation_cancel has a const activation.
  * 5.  Options. A struct of options (sastaotp_config, sastaotp_number_request,
- *     sastaotp_wait_options) begins with its size. Initialize it with its "_INIT" macro, then set
- *     members. A call copies the struct and its texts. A later version may add members at the end;
- *     programs that were compiled before use their defaults.
+ *     sastaotp_offer_query, sastaotp_wait_options) begins with its size. Initialize it with its
+ *     "_INIT" macro, then set members. A call copies the struct, its texts and its arrays. A later
+ *     version may add members at the end; programs that were compiled before use their defaults.
  * 6.  Texts are UTF-8 and end with NUL. The library copies a text that it receives. A text that it
  *     returns belongs to the object it was read from and is valid until that object, or the list
  *     that contains it, is freed. The caller never frees a text. NULL means absent. A NUL within a
@@ -363,6 +363,12 @@ typedef enum sastaotp_phase SASTAOTP_ENUM_INT32 {
     SASTAOTP_PHASE_MAX_ENUM = INT32_MAX
 } sastaotp_phase;
 
+/**
+ * One attempt of a purchase with a list of countries or offers, a minimum price, or patience. Part
+ * of its purchase or error and freed with it. Immutable.
+ */
+typedef struct sastaotp_attempt sastaotp_attempt;
+
 /** The reason for a failed call. It never contains the API key. Immutable. */
 typedef struct sastaotp_error sastaotp_error;
 
@@ -441,8 +447,47 @@ const char *sastaotp_error_raw(const sastaotp_error *error, size_t *length);
 const struct sastaotp_intent *sastaotp_error_intent(const sastaotp_error *error);
 
 /**
+ * Returns the number of attempts of the call, at most the newest 1,000. It is 0 unless the call
+ * was a purchase with a list of countries or offers, a minimum price, or patience. Since 0.1.0.
+ */
+size_t sastaotp_error_attempt_count(const sastaotp_error *error);
+
+/**
+ * Returns the attempt at an index, oldest first. Returns NULL if the index is out of range. The
+ * attempt belongs to the error. Since 0.1.0.
+ */
+const sastaotp_attempt *sastaotp_error_attempt(const sastaotp_error *error, size_t index);
+
+/**
+ * Returns the code of the country. Returns NULL if the service may choose it, or an operator pins
+ * it. Since 0.1.0.
+ */
+const char *sastaotp_attempt_country(const sastaotp_attempt *attempt);
+
+/**
+ * Returns the code that pins the country, or of the mobile operator. Returns NULL if the request
+ * has none. Since 0.1.0.
+ */
+const char *sastaotp_attempt_operator(const sastaotp_attempt *attempt);
+
+/**
+ * Writes the listed price, in micro-rupees. Returns false unless the request has a minimum price
+ * or the offer has a price. Since 0.1.0.
+ */
+bool sastaotp_attempt_price_micros(const sastaotp_attempt *attempt, int64_t *micros);
+
+/**
+ * Returns the error code of the refusal, such as "NO_NUMBERS". Returns "skipped: " and the reason
+ * if nothing was sent, because the country is not listed at an acceptable price. Returns NULL if
+ * the attempt was not refused: it bought the number, or the error of the call is about it. Since
+ * 0.1.0.
+ */
+const char *sastaotp_attempt_refused(const sastaotp_attempt *attempt);
+
+/**
  * Returns the error as JSON: kind, message, hint, code, http_status, phase, charge, retry,
- * retry_after_ms, fault, intent, raw. Since 0.1.0.
+ * retry_after_ms, fault, intent, attempts, raw. An attempt has country, operator, price_micros and
+ * refused. Since 0.1.0.
  */
 const char *sastaotp_error_json(const sastaotp_error *error);
 
@@ -846,7 +891,7 @@ typedef struct sastaotp_services sastaotp_services;
 /** A service for which numbers are sold. Part of its list and freed with it. */
 typedef struct sastaotp_service sastaotp_service;
 
-/** A service in one country. Part of its list and freed with it. */
+/** A service in one country. Part of its list, or of its service, and freed with it. */
 typedef struct sastaotp_offer sastaotp_offer;
 
 /**
@@ -881,7 +926,7 @@ const sastaotp_service *sastaotp_services_get(const sastaotp_services *services,
  *
  * Each service has code (the service code), name, logo, price_micros, currency, available,
  * multi_sms, expires_in_ms and countries. Each of its countries has country (the country code),
- * country_name, flag, price_micros and available. Since 0.1.0.
+ * country_name, operator, flag, price_micros and available. Since 0.1.0.
  */
 const char *sastaotp_services_json(const sastaotp_services *services);
 
@@ -955,6 +1000,12 @@ const char *sastaotp_offer_country_name(const sastaotp_offer *offer);
  * Returns the flag of the country, an emoji. The text is empty if the reply has none. Since 0.1.0.
  */
 const char *sastaotp_offer_flag(const sastaotp_offer *offer);
+
+/**
+ * Returns the code of the mobile operator or the tier. Returns NULL unless the service lists its
+ * prices by it. Since 0.1.0.
+ */
+const char *sastaotp_offer_operator(const sastaotp_offer *offer);
 
 /**
  * Writes the price of a number in this country, in micro-rupees. Returns false if the service does
@@ -1035,6 +1086,79 @@ const char *sastaotp_prices_json(const sastaotp_prices *prices);
 
 /** Frees a table. Since 0.1.0. */
 void sastaotp_prices_free(sastaotp_prices *prices);
+
+/**
+ * Selects offers of a service. Initialize it with SASTAOTP_OFFER_QUERY_INIT, then set the service.
+ */
+typedef struct sastaotp_offer_query {
+    /** The size of the struct, which SASTAOTP_OFFER_QUERY_INIT sets. */
+    size_t size;
+    /** The service: a code from sastaotp_client_get_services, such as "tg". Required. */
+    const char *service;
+    /** Country codes: only offers in these countries. NULL for all countries. */
+    const char *const *countries;
+    /** The number of country codes. */
+    size_t country_count;
+    /** The lowest price, in micro-rupees. 0 for no limit. */
+    int64_t min_price_micros;
+    /** The highest price, in micro-rupees. 0 for no limit. */
+    int64_t max_price_micros;
+    /**
+     * The least numbers in stock. Unless it is 0, leaves out an offer whose stock the service does
+     * not report.
+     */
+    uint64_t min_available;
+    /** Reserved for later versions: must be 0. */
+    uint8_t reserved[8];
+} sastaotp_offer_query;
+
+/** The defaults of sastaotp_offer_query. */
+#define SASTAOTP_OFFER_QUERY_INIT \
+    { sizeof(sastaotp_offer_query), NULL, NULL, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0, 0, 0 } }
+
+/** The offers of a service, cheapest first. Immutable. */
+typedef struct sastaotp_offers sastaotp_offers;
+
+/**
+ * Reads the offers of a service: one for each country that sells it now, and for each operator if
+ * the service lists prices by operator. Cheapest first; of equal prices the one with more numbers
+ * in stock. Actions getServicesList and getPrices.
+ *
+ * If the two replies disagree about an offer, it has the higher price and the smaller stock. An
+ * offer without a price or with an empty stock is left out. Buy one of the offers with the member
+ * `offers` of sastaotp_number_request.
+ *
+ * Fails with a read error. Since 0.1.0.
+ */
+SASTAOTP_MUST_USE
+sastaotp_status sastaotp_client_get_offers(const sastaotp_client *client,
+                                           const sastaotp_offer_query *query,
+                                           sastaotp_offers **offers,
+                                           sastaotp_error **error);
+
+/** Returns the number of offers. Since 0.1.0. */
+size_t sastaotp_offers_count(const sastaotp_offers *offers);
+
+/**
+ * Returns the offer at an index. Returns NULL if the index is out of range. The offer belongs to
+ * the list. Since 0.1.0.
+ */
+const sastaotp_offer *sastaotp_offers_get(const sastaotp_offers *offers, size_t index);
+
+/**
+ * Returns the cheapest offer, which is the first one. Returns NULL if there is no offer. The offer
+ * belongs to the list. Since 0.1.0.
+ */
+const sastaotp_offer *sastaotp_offers_cheapest(const sastaotp_offers *offers);
+
+/**
+ * Returns the list as a JSON object with the key `offers`. Each offer has country (the country
+ * code), country_name, operator, price_micros and available. Since 0.1.0.
+ */
+const char *sastaotp_offers_json(const sastaotp_offers *offers);
+
+/** Frees a list with its offers. Since 0.1.0. */
+void sastaotp_offers_free(sastaotp_offers *offers);
 
 /** A list of countries. Immutable. */
 typedef struct sastaotp_countries sastaotp_countries;
@@ -1237,12 +1361,24 @@ void sastaotp_order_iterator_free(sastaotp_order_iterator *iterator);
 struct sastaotp_activation;
 
 /**
+ * A parameter of a purchase. A name has 1 to 64 of the characters A-Z a-z 0-9 _, and a value 1 to
+ * 256 characters without control characters.
+ */
+typedef struct sastaotp_parameter {
+    /** The name. */
+    const char *name;
+    /** The value, which the library encodes. */
+    const char *value;
+} sastaotp_parameter;
+
+/**
  * A number to buy. Initialize it with SASTAOTP_NUMBER_REQUEST_INIT, then set the service, the
  * country and the price. A purchase copies the request, so one request can buy many numbers.
  *
- * State the country: one of `country`, `operator_` and `any_country`, or the first two together.
- * State the price: `max_price_micros`. If the country or the price is missing, or two members
- * contradict each other, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
+ * State the country: one of `country`, `countries`, `offers`, `operator_` and `any_country`, or
+ * `country` and `operator_` together. State the price: `max_price_micros`; offers state it too. If
+ * the country or the price is missing, or two members contradict each other, the purchase fails
+ * with SASTAOTP_ERROR_CONFIG and nothing is sent.
  */
 typedef struct sastaotp_number_request {
     /** The size of the struct, which SASTAOTP_NUMBER_REQUEST_INIT sets. */
@@ -1255,28 +1391,70 @@ typedef struct sastaotp_number_request {
      */
     const char *country;
     /**
+     * Several countries, which are tried in this order: 1 to 100 different codes. NULL for none.
+     *
+     * The purchase moves on to the next country only after the service refused this one because it
+     * has no number there, does not sell the service there, or sells it above the maximum price.
+     * Any other failure ends the call: an unknown outcome is never followed by another attempt.
+     * Each attempt has an intent of its own and the full timeout of the call, and the budget
+     * reserves one attempt at a time. sastaotp_purchase_attempt and sastaotp_error_attempt list
+     * the attempts.
+     */
+    const char *const *countries;
+    /** The number of countries. */
+    size_t country_count;
+    /**
+     * Several offers of sastaotp_client_get_offers, which are tried in this order like countries:
+     * 1 to 100 different ones. NULL for none. An offer is bought for at most its price, and at
+     * most for `max_price_micros` if that is set.
+     */
+    const sastaotp_offer *const *offers;
+    /** The number of offers. */
+    size_t offer_count;
+    /**
      * Pins the country: the parameter `operator` of the vendor's page, a country code of
      * sastaotp_client_get_services. It is sent verbatim, beside the country if both are set. For
      * other vendors of the protocol it is the name of a mobile operator.
      */
     const char *operator_;
     /**
+     * Parameters for a service that has more of them, such as "fixedPrice" or "providerIds": at
+     * most 16. NULL for none. A parameter that the library sets itself is refused. They are part
+     * of the intent.
+     */
+    const sastaotp_parameter *parameters;
+    /** The number of parameters. */
+    size_t parameter_count;
+    /**
+     * The minimum price, in micro-rupees: cheaper numbers are often used ones. 0 for none. The
+     * call reads the listed prices once (action getPrices). It skips a country whose listed price
+     * is below this one or above the maximum, and a country that is not listed.
+     */
+    int64_t min_price_micros;
+    /**
      * The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
      * any price, unless the client has a budget. 0, which the initializer sets, is refused.
      */
     int64_t max_price_micros;
+    /**
+     * How long to go on if every country refused, in milliseconds. 0 tries each country once. The
+     * call pauses before it begins again with the first country; the pauses grow from 2 to 30
+     * seconds, and are longer if the service requests it. No attempt of a repetition begins after
+     * this time.
+     */
+    uint32_t patience_ms;
     /** Whether the service may choose the country. */
     bool any_country;
     /** Whether the number must be able to receive several codes. */
     bool multi_sms;
     /** Reserved for later versions: must be 0. */
-    uint8_t reserved[6];
+    uint8_t reserved[2];
 } sastaotp_number_request;
 
 /** The defaults of sastaotp_number_request. */
 #define SASTAOTP_NUMBER_REQUEST_INIT \
-    { sizeof(sastaotp_number_request), NULL, NULL, NULL, 0, false, false, \
-      { 0, 0, 0, 0, 0, 0 } }
+    { sizeof(sastaotp_number_request), NULL, NULL, NULL, 0, NULL, 0, NULL, NULL, 0, 0, \
+      0, 0, false, false, { 0, 0 } }
 
 /** No maximum for the price of a number. */
 #define SASTAOTP_ANY_PRICE INT64_MAX
@@ -1286,6 +1464,9 @@ typedef struct sastaotp_number_request {
  *
  * Sends the purchase at most once. If it fails and sastaotp_error_charge is
  * SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
+ *
+ * A request with several countries or offers, or with patience, makes one attempt after the other
+ * until one buys a number.
  *
  * Read sastaotp_purchase_warning of the purchase: the price may be above the maximum. Fails with a
  * purchase error. Freeing `*activation` with sastaotp_activation_free does not change the order.
@@ -1319,6 +1500,9 @@ sastaotp_status sastaotp_client_reget_number(const sastaotp_client *client,
  * Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json before you buy: a program
  * that is killed before the reply can then still find its purchase. If the client has not read the
  * newest order yet, it does so first. Action getOrders.
+ *
+ * An intent is one attempt, so the request must name one country, without a minimum price or
+ * patience.
  *
  * Fails with a read error. Since 0.1.0.
  */
@@ -1458,9 +1642,23 @@ const char *sastaotp_purchase_note(const sastaotp_purchase *purchase);
 const char *sastaotp_purchase_warning(const sastaotp_purchase *purchase, size_t index);
 
 /**
+ * Returns the number of attempts of the call that bought the number, at most the newest 1,000. It
+ * is 0 unless the request had a list of countries or offers, a minimum price, or patience. Since
+ * 0.1.0.
+ */
+size_t sastaotp_purchase_attempt_count(const sastaotp_purchase *purchase);
+
+/**
+ * Returns the attempt at an index, oldest first; the last one bought the number. Returns NULL if
+ * the index is out of range. The attempt belongs to the purchase. Since 0.1.0.
+ */
+const sastaotp_attempt *sastaotp_purchase_attempt(const sastaotp_purchase *purchase, size_t index);
+
+/**
  * Returns the purchase as JSON: activation_id, order_id, phone_number, service, service_name,
  * country, country_name, price_micros, multi_sms, can_get_another_sms, expires_in_ms, note,
- * warnings, raw. Since 0.1.0.
+ * warnings, attempts, raw. An attempt has country, operator, price_micros and refused. Since
+ * 0.1.0.
  */
 const char *sastaotp_purchase_json(const sastaotp_purchase *purchase);
 

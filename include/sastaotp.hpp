@@ -32,7 +32,8 @@
  *    header that runs out of memory throws std::bad_alloc.
  * 2. Objects own their C object. They move and do not copy. A moved-from object can be assigned to
  *    and destroyed; its getters return empty values, and its calls throw status::config. The
- *    builders (config, number_request, wait_options) own only texts and numbers, and copy.
+ *    builders (config, number_request, offer_query, wait_options) copy; they own texts and numbers,
+ *    and a number_request borrows its offers.
  * 3. A "..._view", an element of a list and a std::string_view are borrowed: valid while the object
  *    they came from lives. Keep that object in a variable; `auto country =
  *    client.get_countries()[0];` dangles. An sms, which wait_for_code returns, is not a view: its
@@ -64,6 +65,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <initializer_list>
 #include <iosfwd>
 #include <iterator>
 #include <limits>
@@ -630,6 +632,35 @@ public:
     }
 };
 
+/// One attempt of a purchase with a list of countries or offers, a minimum price, or patience. Part
+/// of its purchase or error. Immutable.
+class attempt : public detail::view<const sastaotp_attempt> {
+public:
+    using view::view;
+
+    /// Returns the code of the country. Absent if the service may choose it, or an operator pins
+    /// it.
+    std::optional<std::string_view> country() const noexcept {
+        return detail::optional_text(sastaotp_attempt_country(object_));
+    }
+    /// Returns the code that pins the country, or of the mobile operator. Absent if the request has
+    /// none.
+    std::optional<std::string_view> operator_() const noexcept {
+        return detail::optional_text(sastaotp_attempt_operator(object_));
+    }
+    /// Returns the listed price. Absent unless the request has a minimum price or the offer has a
+    /// price.
+    std::optional<amount> price() const noexcept {
+        return detail::optional_value<amount>(sastaotp_attempt_price_micros, object_);
+    }
+    /// Returns the error code of the refusal, such as "NO_NUMBERS", or "skipped: " and the reason
+    /// if nothing was sent. Absent if the attempt was not refused: it bought the number, or the
+    /// error of the call is about it.
+    std::optional<std::string_view> refused() const noexcept {
+        return detail::optional_text(sastaotp_attempt_refused(object_));
+    }
+};
+
 /// The reason for a failed call. It never contains the API key. Immutable.
 class error_view : public detail::view<const sastaotp_error> {
 public:
@@ -699,8 +730,15 @@ public:
     std::optional<intent_view> intent() const noexcept {
         return detail::optional_view<intent_view>(sastaotp_error_intent(object_));
     }
+    /// Returns the attempts of the call, oldest first, at most the newest 1,000. Empty unless the
+    /// call was a purchase with a list of countries or offers, a minimum price, or patience.
+    detail::list<sastaotp_error_attempt_count, sastaotp_error_attempt, attempt> attempts()
+        const noexcept {
+        return detail::list<sastaotp_error_attempt_count, sastaotp_error_attempt, attempt>(object_);
+    }
     /// Returns the error as JSON: kind, message, hint, code, http_status, phase, charge, retry,
-    /// retry_after_ms, fault, intent, raw.
+    /// retry_after_ms, fault, intent, attempts, raw. An attempt has country, operator, price_micros
+    /// and refused.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_error_json(object_));
     }
@@ -804,6 +842,14 @@ public:
 private:
     std::optional<std::string> text_;
 };
+
+/// Borrows texts as an array for C, with a NULL behind them, so that no array is empty.
+inline std::vector<const char *> c_array(const std::vector<std::string> &texts) {
+    std::vector<const char *> array;
+    for (const auto &text : texts) array.push_back(text.c_str());
+    array.push_back(nullptr);
+    return array;
+}
 
 /// Borrows an optional text for C; NULL if it is absent.
 inline const char *text_or_null(const std::optional<std::string> &text) noexcept {
@@ -1113,9 +1159,10 @@ struct made {
 };
 
 /// A number to buy, set in a chain: `number_request("tg").country("22").max_price(limit)`. State
-/// the country: call country, operator_ or any_country. State the price: call max_price. If the
-/// country or the price is missing, or two statements of the country contradict each other, the
-/// purchase throws status::config. One thread at a time. One request can buy many numbers.
+/// the country: call country, countries, offers, operator_ or any_country. State the price: call
+/// max_price; offers state it too. If the country or the price is missing, or two statements of the
+/// country contradict each other, the purchase throws status::config. One thread at a time. One
+/// request can buy many numbers.
 class number_request {
 public:
     /// Creates a request for a number of a service: a code from client::get_services, such as "tg".
@@ -1130,12 +1177,62 @@ public:
     }
     number_request country(std::string_view code) && { return std::move(country(code)); }
 
+    /// Sets several countries, which are tried in this order: 1 to 100 different codes in any
+    /// range of texts.
+    ///
+    /// The purchase moves on to the next country only after the service refused this one because it
+    /// has no number there, does not sell the service there, or sells it above the maximum price.
+    /// Any other failure ends the call: an unknown outcome is never followed by another attempt.
+    /// Each attempt has an intent of its own and the full timeout of the call, and the budget
+    /// reserves one attempt at a time. purchase::attempts and error_view::attempts list them.
+    template <class Codes>
+    number_request &countries(const Codes &codes) & {
+        countries_.emplace();
+        for (std::string_view code : codes)
+            countries_->push_back(detail::c_string("countries", code));
+        return *this;
+    }
+    template <class Codes>
+    number_request countries(const Codes &codes) && {
+        return std::move(countries(codes));
+    }
+    number_request &countries(std::initializer_list<std::string_view> codes) & {
+        return countries<std::initializer_list<std::string_view>>(codes);
+    }
+    number_request countries(std::initializer_list<std::string_view> codes) && {
+        return std::move(countries(codes));
+    }
+
+    /// Sets several offers of client::get_offers, which are tried in this order like countries: 1
+    /// to 100 different ones in any range of offers. An offer is bought for at most its price, and
+    /// at most for max_price if that is set. The request borrows the offers: their list must live
+    /// until the purchase.
+    template <class Offers>
+    number_request &offers(const Offers &list) & {
+        offers_.emplace();
+        for (const auto &one : list) offers_->push_back(one.c_object());
+        return *this;
+    }
+    template <class Offers>
+    number_request offers(const Offers &list) && {
+        return std::move(offers(list));
+    }
+
     /// Lets the service choose the country.
     number_request &any_country() & {
         any_country_ = true;
         return *this;
     }
     number_request any_country() && { return std::move(any_country()); }
+
+    /// Sets the minimum price: cheaper numbers are often used ones. The call reads the listed
+    /// prices once (action getPrices). It skips a country whose listed price is below this one or
+    /// above the maximum, and a country that is not listed.
+    number_request &min_price(amount limit) & {
+        min_price_ = limit.micros();
+        return *this;
+    }
+    number_request min_price(amount limit) && { return std::move(min_price(limit)); }
 
     /// Sets the maximum price, or accepts any price, unless the client has a budget.
     number_request &max_price(amount limit) & {
@@ -1165,11 +1262,61 @@ public:
     }
     number_request multi_sms() && { return std::move(multi_sms()); }
 
-    /// Returns the request as the C struct. It borrows the texts of this object.
-    sastaotp_number_request c_struct() const noexcept {
+    /// Sets how long to go on if every country refused; zero tries each country once. The call
+    /// pauses before it begins again with the first country; the pauses grow from 2 to 30 seconds,
+    /// and are longer if the service requests it. No attempt of a repetition begins after this
+    /// time.
+    number_request &patience(detail::duration time) & {
+        patience_ms_ = time.millis();
+        return *this;
+    }
+    number_request patience(detail::duration time) && { return std::move(patience(time)); }
+
+    /// Adds a parameter for a service that has more of them, such as "fixedPrice" or
+    /// "providerIds": at most 16. A parameter that the library sets itself is refused. The
+    /// parameters are part of the intent.
+    number_request &parameter(std::string_view name, std::string_view value) & {
+        parameters_.emplace_back(detail::c_string("name", name), detail::c_string("value", value));
+        return *this;
+    }
+    number_request parameter(std::string_view name, std::string_view value) && {
+        return std::move(parameter(name, value));
+    }
+
+    /// Adds several parameters.
+    number_request &parameters(
+        const std::vector<std::pair<std::string, std::string>> &list) & {
+        for (const auto &[name, value] : list) parameter(name, value);
+        return *this;
+    }
+    number_request parameters(const std::vector<std::pair<std::string, std::string>> &list) && {
+        return std::move(parameters(list));
+    }
+
+    /// Returns the request as the C struct. It borrows the texts and the arrays of this object,
+    /// until the next call of this function.
+    sastaotp_number_request c_struct() const {
         sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
         request.service = service_.c_str();
         request.country = detail::text_or_null(country_);
+        if (countries_) {
+            country_array_ = detail::c_array(*countries_);
+            request.countries = country_array_.data();
+            request.country_count = countries_->size();
+        }
+        if (offers_) {
+            // An empty list has no address.
+            static constexpr const sastaotp_offer *none[] = {nullptr};
+            request.offers = offers_->empty() ? none : offers_->data();
+            request.offer_count = offers_->size();
+        }
+        parameter_array_.clear();
+        for (const auto &[name, value] : parameters_)
+            parameter_array_.push_back({name.c_str(), value.c_str()});
+        request.parameters = parameter_array_.data();
+        request.parameter_count = parameter_array_.size();
+        request.min_price_micros = min_price_;
+        request.patience_ms = patience_ms_;
         request.operator_ = detail::text_or_null(operator_code_);
         request.max_price_micros = max_price_;
         request.any_country = any_country_;
@@ -1180,7 +1327,14 @@ public:
 private:
     std::string service_;
     std::optional<std::string> country_, operator_code_;
-    std::int64_t max_price_ = 0;  // not stated
+    std::optional<std::vector<std::string>> countries_;
+    std::optional<std::vector<const sastaotp_offer *>> offers_;
+    std::vector<std::pair<std::string, std::string>> parameters_;
+    // The arrays of the C struct. They are made for each call: a copy of this object has its own.
+    mutable std::vector<const char *> country_array_;
+    mutable std::vector<sastaotp_parameter> parameter_array_;
+    std::int64_t min_price_ = 0, max_price_ = 0;  // not stated
+    std::uint32_t patience_ms_ = 0;
     bool any_country_ = false, multi_sms_ = false;
 };
 
@@ -1226,7 +1380,7 @@ private:
     bool accept_same_code_ = false, cancel_on_timeout_ = false;
 };
 
-/// A service in one country. Part of its list. Immutable.
+/// A service in one country. Part of its list or service. Immutable.
 class offer : public detail::view<const sastaotp_offer> {
 public:
     using view::view;
@@ -1242,6 +1396,11 @@ public:
     /// Returns the flag of the country, an emoji. The text is empty if the reply has none.
     std::string_view flag() const noexcept {
         return detail::text_or_empty(sastaotp_offer_flag(object_));
+    }
+    /// Returns the code of the mobile operator or the tier. Absent unless the service lists its
+    /// prices by it.
+    std::optional<std::string_view> operator_() const noexcept {
+        return detail::optional_text(sastaotp_offer_operator(object_));
     }
     /// Returns the price of a number in this country. Absent if the service does not report it.
     std::optional<amount> price() const noexcept {
@@ -1317,8 +1476,8 @@ public:
     }
     /// Returns the list as a JSON object with the keys `services`, `total` and `raw` (the reply).
     /// Each service has code, name, logo, price_micros, currency, available, multi_sms,
-    /// expires_in_ms and countries. Each of its countries has country, country_name, flag,
-    /// price_micros and available.
+    /// expires_in_ms and countries. Each of its countries has country, country_name, operator,
+    /// flag, price_micros and available.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_services_json(object_));
     }
@@ -1387,6 +1546,96 @@ public:
     /// operators. Unfiltered, it has several megabytes.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_prices_json(object_));
+    }
+};
+
+/// Selects offers of a service, set in a chain: `offer_query("tg").max_price(limit)`. One thread at
+/// a time.
+class offer_query {
+public:
+    /// Selects all offers of a service: a code from client::get_services, such as "tg".
+    explicit offer_query(std::string_view service)
+        : service_(detail::c_string("service", service)) {}
+
+    /// Selects only offers in these countries: any range of texts.
+    template <class Codes>
+    offer_query &countries(const Codes &codes) & {
+        countries_.emplace();
+        for (std::string_view code : codes)
+            countries_->push_back(detail::c_string("countries", code));
+        return *this;
+    }
+    template <class Codes>
+    offer_query countries(const Codes &codes) && {
+        return std::move(countries(codes));
+    }
+    offer_query &countries(std::initializer_list<std::string_view> codes) & {
+        return countries<std::initializer_list<std::string_view>>(codes);
+    }
+    offer_query countries(std::initializer_list<std::string_view> codes) && {
+        return std::move(countries(codes));
+    }
+
+    /// Selects only offers with at least this price.
+    offer_query &min_price(amount price) & {
+        min_price_ = price.micros();
+        return *this;
+    }
+    offer_query min_price(amount price) && { return std::move(min_price(price)); }
+
+    /// Selects only offers with at most this price.
+    offer_query &max_price(amount price) & {
+        max_price_ = price.micros();
+        return *this;
+    }
+    offer_query max_price(amount price) && { return std::move(max_price(price)); }
+
+    /// Selects only offers with at least this many numbers in stock. Unless it is 0, an offer whose
+    /// stock the service does not report is left out.
+    offer_query &min_available(std::uint64_t count) & {
+        min_available_ = count;
+        return *this;
+    }
+    offer_query min_available(std::uint64_t count) && { return std::move(min_available(count)); }
+
+    /// Returns the query as the C struct. It borrows the texts and the array of this object, until
+    /// the next call of this function.
+    sastaotp_offer_query c_struct() const {
+        sastaotp_offer_query query = SASTAOTP_OFFER_QUERY_INIT;
+        query.service = service_.c_str();
+        if (countries_) {
+            country_array_ = detail::c_array(*countries_);
+            query.countries = country_array_.data();
+            query.country_count = countries_->size();
+        }
+        query.min_price_micros = min_price_;
+        query.max_price_micros = max_price_;
+        query.min_available = min_available_;
+        return query;
+    }
+
+private:
+    std::string service_;
+    std::optional<std::vector<std::string>> countries_;
+    mutable std::vector<const char *> country_array_;
+    std::int64_t min_price_ = 0, max_price_ = 0;  // no limit
+    std::uint64_t min_available_ = 0;
+};
+
+/// The offers of a service, cheapest first, and a range of them. Immutable.
+class offers : public detail::owned<detail::list<sastaotp_offers_count, sastaotp_offers_get, offer>,
+                                    sastaotp_offers_free> {
+public:
+    using owned::owned;
+
+    /// Returns the cheapest offer, which is the first one. Absent if there is no offer.
+    std::optional<offer> cheapest() const noexcept {
+        return detail::optional_view<offer>(sastaotp_offers_cheapest(object_));
+    }
+    /// Returns the list as a JSON object with the key `offers`. Each offer has country,
+    /// country_name, operator, price_micros and available.
+    std::string_view json() const noexcept {
+        return detail::text_or_empty(sastaotp_offers_json(object_));
     }
 };
 
@@ -1712,9 +1961,17 @@ public:
     [[nodiscard]] std::vector<std::string_view> warnings() const {
         return detail::texts(sastaotp_purchase_warning, object_);
     }
+    /// Returns the attempts of the call that bought the number, oldest first, at most the newest
+    /// 1,000; the last one bought it. Empty unless the request had a list of countries or offers, a
+    /// minimum price, or patience.
+    detail::list<sastaotp_purchase_attempt_count, sastaotp_purchase_attempt, attempt> attempts()
+        const noexcept {
+        return detail::list<sastaotp_purchase_attempt_count, sastaotp_purchase_attempt, attempt>(
+            object_);
+    }
     /// Returns the purchase as JSON: activation_id, order_id, phone_number, service, service_name,
     /// country, country_name, price_micros, multi_sms, can_get_another_sms, expires_in_ms, note,
-    /// warnings, raw.
+    /// warnings, attempts, raw. An attempt has country, operator, price_micros and refused.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_purchase_json(object_));
     }
@@ -2188,6 +2445,17 @@ public:
                                     detail::optional_c_string("service", service).c_str(),
                                     detail::optional_c_string("country", country).c_str());
     }
+    /// Reads the offers of a service: one for each country that sells it now, and for each operator
+    /// if the service lists prices by operator. Cheapest first; of equal prices the one with more
+    /// numbers in stock. Actions getServicesList and getPrices. Throws a read error.
+    ///
+    /// If the two replies disagree about an offer, it has the higher price and the smaller stock.
+    /// An offer without a price or with an empty stock is left out. Buy one of them with
+    /// number_request::offers.
+    [[nodiscard]] offers get_offers(const offer_query &query) const {
+        const auto wanted = query.c_struct();
+        return detail::create<offers>(sastaotp_client_get_offers, object_, &wanted);
+    }
     /// Reads the countries and their codes, which are not calling codes: all, or those with a name,
     /// ignoring case. A name may have no country, one or several, each with its own code and
     /// prices. Action getCountries. Throws a read error.
@@ -2217,7 +2485,9 @@ public:
     /// Buys a number. Action getNumber. COSTS MONEY. Throws a purchase error.
     ///
     /// Sends the purchase at most once. After an outcome_unknown, call reconcile() before you buy
-    /// again. Read activation_view::warnings: the price may be above the maximum.
+    /// again. A request with several countries or offers, or with patience, makes one attempt after
+    /// the other until one buys a number. Read activation_view::warnings: the price may be above
+    /// the maximum.
     [[nodiscard]] sastaotp::activation get_number(const number_request &request) const {
         const auto wanted = request.c_struct();
         return claim<sastaotp::activation>(sastaotp_client_get_number, &wanted);
@@ -2231,6 +2501,9 @@ public:
     /// Prepares a purchase for client::buy. Save intent_view::json before you buy: a program that
     /// is killed before the reply can then still find its purchase. If the client has not
     /// read the newest order yet, it does so first. Action getOrders.
+    ///
+    /// An intent is one attempt, so the request must name one country, without a minimum price or
+    /// patience.
     ///
     /// Throws a read error.
     [[nodiscard]] intent intend(const number_request &request) const {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::attempt::Attempt;
 use crate::intent::Intent;
 use crate::journal::Failure;
 use crate::protocol::{
@@ -25,6 +26,8 @@ const MAX_RAW_CHARS: usize = 4096;
 /// The longest description of the operation, in characters. Every valid request needs less; an
 /// argument that is far too long is cut.
 const MAX_OPERATION_CHARS: usize = 200;
+/// How many refused attempts the sentence of an error names.
+const MAX_SHOWN_ATTEMPTS: usize = 8;
 
 /// A failed call.
 ///
@@ -54,6 +57,7 @@ struct Inner {
     min_age: Option<Duration>,
     fault: Option<&'static str>,
     intent: Option<Intent>,
+    attempts: Vec<Attempt>,
     raw: Option<String>,
 }
 
@@ -161,6 +165,7 @@ impl Error {
             min_age: None,
             fault: None,
             intent: None,
+            attempts: Vec::new(),
             raw: None,
         }))
     }
@@ -359,6 +364,26 @@ impl Error {
         self
     }
 
+    /// Adds the attempts of a purchase of one of several countries. The reason then names the
+    /// refusals.
+    pub(crate) fn with_attempts(mut self, attempts: Vec<Attempt>) -> Self {
+        let refused = |attempt: &Attempt| {
+            let place = attempt.country.as_deref().or(attempt.operator.as_deref());
+            Some(format!("{} {}", place.unwrap_or("any"), attempt.refused.as_ref()?))
+        };
+        let refusals: Vec<String> = attempts.iter().filter_map(refused).collect();
+        if attempts.len() > 1 && !refusals.is_empty() {
+            let shown = refusals[..refusals.len().min(MAX_SHOWN_ATTEMPTS)].join(", ");
+            let more = match refusals.len() - refusals.len().min(MAX_SHOWN_ATTEMPTS) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            self.0.reason = format!("{}; attempts: {shown}{more}", self.0.reason);
+        }
+        self.0.attempts = attempts;
+        self
+    }
+
     /// Adds the beginning of the reply that caused the error.
     pub(crate) fn with_raw(mut self, reply: &[u8]) -> Self {
         // Convert no more than needed: a reply can be megabytes, a character has at most four
@@ -463,6 +488,12 @@ impl Error {
         self.0.fault
     }
 
+    /// Returns the attempts of a purchase with a list of countries or offers, a minimum price, or
+    /// patience, oldest first. Empty for any other call. At most the newest 1,000 are listed.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.0.attempts
+    }
+
     /// Returns the intent of the purchase that failed. If the charge is unknown, pass it to
     /// [`Client::reconcile`](crate::Client::reconcile). `None` if the call was not a purchase, or
     /// its request was invalid.
@@ -503,6 +534,7 @@ impl fmt::Debug for Error {
             retry,
             fault,
             intent,
+            attempts,
             operation: _,
             reason: _,
             hint: _,
@@ -520,6 +552,7 @@ impl fmt::Debug for Error {
             .field("http_status", http_status)
             .field("fault", fault)
             .field("intent", intent)
+            .field("attempts", attempts)
             .finish()
     }
 }
@@ -542,6 +575,7 @@ impl Serialize for Error {
             retry_after_ms: Option<u64>,
             fault: Option<&'a str>,
             intent: Option<&'a Intent>,
+            attempts: &'a [Attempt],
             raw: Option<&'a str>,
         }
         let Inner {
@@ -556,6 +590,7 @@ impl Serialize for Error {
             retry,
             fault,
             intent,
+            attempts,
             raw,
             retry_after: _,
             min_age: _,
@@ -577,6 +612,7 @@ impl Serialize for Error {
             retry_after_ms,
             fault: *fault,
             intent: intent.as_ref(),
+            attempts,
             raw: raw.as_deref(),
         }
         .serialize(serializer)

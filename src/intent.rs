@@ -1,4 +1,4 @@
-//! `NumberRequest` and `Intent`: the purchase to make, and its record that survives a lost reply.
+//! `Intent`: a purchase that is about to be made, as a record that survives a lost reply.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,172 +12,8 @@ use crate::protocol::json_input::{Field, Object};
 use crate::protocol::json_output::{self, millis_since_1970};
 use crate::{Amount, Error, Result};
 
-/// The choices for a purchase: the service, the country and the price limit.
-///
-/// ```
-/// use sastaotp::{Amount, NumberRequest};
-///
-/// let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80));
-/// ```
-///
-/// Both the country and the price must be stated: call [`country`](Self::country),
-/// [`operator`](Self::operator) or [`any_country`](Self::any_country), and
-/// [`max_price`](Self::max_price) or [`accept_any_price`](Self::accept_any_price). If one of the
-/// two is not stated, or two statements disagree, the purchase fails with
-/// [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct NumberRequest {
-    service: String,
-    country: Option<String>,
-    any_country: bool,
-    max_price: Option<Amount>,
-    accepts_any_price: bool,
-    operator: Option<String>,
-    multi_sms: bool,
-}
-
-/// The limit of the price of a purchase. An [`Amount`] converts to a maximum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PriceLimit {
-    /// At most this price.
-    Max(Amount),
-    /// Any price. Not possible for a client with a budget.
-    Any,
-}
-
-impl From<Amount> for PriceLimit {
-    fn from(max: Amount) -> Self {
-        Self::Max(max)
-    }
-}
-
-impl PriceLimit {
-    /// Returns the maximum; `None` if any price is accepted.
-    pub(crate) fn max(self) -> Option<Amount> {
-        match self {
-            Self::Max(price) => Some(price),
-            Self::Any => None,
-        }
-    }
-}
-
-impl NumberRequest {
-    /// Requests a number for this service: a code from `get_services`, such as `tg`.
-    pub fn new(service: impl Into<String>) -> Self {
-        Self {
-            service: service.into(),
-            country: None,
-            any_country: false,
-            max_price: None,
-            accepts_any_price: false,
-            operator: None,
-            multi_sms: false,
-        }
-    }
-
-    /// Sets the country: a code from `get_countries`, not a calling code. India is `22`.
-    pub fn country(mut self, code: impl Into<String>) -> Self {
-        self.country = Some(code.into());
-        self
-    }
-
-    /// Lets the service choose the country.
-    pub fn any_country(mut self) -> Self {
-        self.any_country = true;
-        self
-    }
-
-    /// Sets the highest acceptable price.
-    pub fn max_price(mut self, price: impl Into<Amount>) -> Self {
-        self.max_price = Some(price.into());
-        self
-    }
-
-    /// Accepts any price. Not possible for a client with a budget.
-    pub fn accept_any_price(mut self) -> Self {
-        self.accepts_any_price = true;
-        self
-    }
-
-    /// Pins the country: the parameter `operator` of the vendor's page, a `country_code` of
-    /// `get_services`. It is sent verbatim, beside the country if both are set.
-    ///
-    /// For other vendors of the protocol it is the name of a mobile operator.
-    pub fn operator(mut self, operator: impl Into<String>) -> Self {
-        self.operator = Some(operator.into());
-        self
-    }
-
-    /// Requests a number that can receive several codes.
-    pub fn multi_sms(mut self) -> Self {
-        self.multi_sms = true;
-        self
-    }
-
-    /// Describes the purchase for error messages.
-    pub(crate) fn operation(&self) -> String {
-        match (&self.country, &self.operator) {
-            (None, None) if !self.any_country => format!("buying {}", self.service),
-            (country, operator) => buying(&self.service, country.as_ref(), operator.as_ref()),
-        }
-    }
-
-    /// Makes the intent of this request, without an id.
-    pub(crate) fn into_intent(self, now: SystemTime, watermark: Option<u64>) -> Result<Intent> {
-        let operation = self.operation();
-        let refused = |reason: &str| Err(Error::config(&operation, reason));
-        let NumberRequest {
-            service,
-            country,
-            any_country,
-            max_price,
-            accepts_any_price,
-            operator,
-            multi_sms,
-        } = self;
-        match (any_country, &country, &operator) {
-            (false, None, None) => {
-                return refused(
-                    "no country: set a country or an operator, or explicitly accept any country",
-                );
-            }
-            (true, Some(_), _) => {
-                return refused("both a country and any country are set: set one of them");
-            }
-            (true, None, Some(_)) => {
-                return refused("both an operator and any country are set: set one of them");
-            }
-            (_, Some(country), _) if country.eq_ignore_ascii_case("any") => {
-                return refused("\"any\" is not a country code: explicitly accept any country");
-            }
-            _ => {}
-        }
-        match (max_price, accepts_any_price) {
-            (None, false) => {
-                return refused(
-                    "no price limit: set a maximum price, or explicitly accept any price",
-                );
-            }
-            (Some(_), true) => {
-                return refused("both a maximum price and any price are set: set one of them");
-            }
-            _ => {}
-        }
-        let intent = Intent {
-            id: 0,
-            target: Arc::new(Target::Number { service, country, operator, multi_sms }),
-            max_price: max_price.map(Amount::micros),
-            started_at_ms: millis_since_1970(now),
-            watermark,
-        };
-        // Fail now if the request is invalid, not when it is sent.
-        intent.request().query().map_err(|error| Error::invalid(&operation, error))?;
-        Ok(intent)
-    }
-}
-
-fn buying(service: &str, country: Option<&String>, operator: Option<&String>) -> String {
+/// Describes the purchase of a number for error messages.
+pub(crate) fn buying(service: &str, country: Option<&str>, operator: Option<&str>) -> String {
     match (country, operator) {
         (Some(country), Some(operator)) if country != operator => {
             format!("buying {service} in {country}, operator {operator}")
@@ -218,12 +54,49 @@ pub struct Intent {
 #[serde(tag = "action", rename_all = "camelCase")]
 enum Target {
     #[serde(rename = "getNumber")]
-    Number { service: String, country: Option<String>, operator: Option<String>, multi_sms: bool },
+    Number {
+        service: String,
+        country: Option<String>,
+        operator: Option<String>,
+        multi_sms: bool,
+        #[serde(serialize_with = "object_of_texts")]
+        parameters: Vec<(String, String)>,
+    },
     #[serde(rename = "regetNumber")]
     Reget { id: String, phone_number: Option<String> },
 }
 
+/// The number that an intent buys.
+pub(crate) struct NewNumber {
+    pub(crate) service: String,
+    pub(crate) country: Option<String>,
+    pub(crate) operator: Option<String>,
+    pub(crate) multi_sms: bool,
+    /// Further parameters of the request, by name.
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) max_price: Option<Amount>,
+}
+
 impl Intent {
+    /// Makes the intent of buying a number, without an id.
+    pub(crate) fn number(
+        number: NewNumber,
+        now: SystemTime,
+        watermark: Option<u64>,
+    ) -> Result<Self> {
+        let NewNumber { service, country, operator, multi_sms, parameters, max_price } = number;
+        let intent = Self {
+            id: 0,
+            target: Arc::new(Target::Number { service, country, operator, multi_sms, parameters }),
+            max_price: max_price.map(Amount::micros),
+            started_at_ms: millis_since_1970(now),
+            watermark,
+        };
+        // Fail now if the request is invalid, not when it is sent.
+        intent.request().query().map_err(|error| Error::invalid(&intent.operation(), error))?;
+        Ok(intent)
+    }
+
     /// Makes the intent of buying a number again, without an id.
     pub(crate) fn reget(
         id: &str,
@@ -296,6 +169,7 @@ impl Intent {
                 country: fields.nullable("country", string)?,
                 operator: fields.nullable("operator", string)?,
                 multi_sms: fields.required("multi_sms", |field| field.raw().parse().ok())?,
+                parameters: fields.required("parameters", texts)?,
             },
             Some("regetNumber") => Target::Reget {
                 id: fields.required("id", string)?,
@@ -342,6 +216,14 @@ impl Intent {
         match &*self.target {
             Target::Number { operator, .. } => operator.as_deref(),
             Target::Reget { .. } => None,
+        }
+    }
+
+    /// Returns the further parameters of the request, in their order.
+    pub fn parameters(&self) -> &[(String, String)] {
+        match &*self.target {
+            Target::Number { parameters, .. } => parameters,
+            Target::Reget { .. } => &[],
         }
     }
 
@@ -403,7 +285,7 @@ impl Intent {
     pub(crate) fn operation(&self) -> String {
         match &*self.target {
             Target::Number { service, country, operator, .. } => {
-                buying(service, country.as_ref(), operator.as_ref())
+                buying(service, country.as_deref(), operator.as_deref())
             }
             Target::Reget { id, .. } => format!("buying the number of activation {id} again"),
         }
@@ -411,13 +293,16 @@ impl Intent {
 
     pub(crate) fn request(&self) -> Request<'_> {
         match &*self.target {
-            Target::Number { service, country, operator, multi_sms } => Request::GetNumber {
-                service,
-                country: country.as_deref(),
-                max_price: self.max_price(),
-                operator: operator.as_deref(),
-                multi_sms: *multi_sms,
-            },
+            Target::Number { service, country, operator, multi_sms, parameters } => {
+                Request::GetNumber {
+                    service,
+                    country: country.as_deref(),
+                    max_price: self.max_price(),
+                    operator: operator.as_deref(),
+                    multi_sms: *multi_sms,
+                    parameters,
+                }
+            }
             Target::Reget { id, .. } => Request::RegetNumber { id },
         }
     }
@@ -465,6 +350,21 @@ fn hex_text<S: Serializer>(id: &u64, serializer: S) -> std::result::Result<S::Ok
     serializer.serialize_str(&hex(*id))
 }
 
+/// Writes pairs as the members of a JSON object.
+fn object_of_texts<S: Serializer>(
+    pairs: &[(String, String)],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+/// The members of a JSON object whose values are strings; `None` for any other type.
+fn texts(field: Field<'_>) -> Option<Vec<(String, String)>> {
+    let object = Some(field).filter(|field| field.raw().starts_with('{'))?.object()?;
+    let members = object.into_fields().into_iter();
+    members.map(|(name, value)| Some((name.into_owned(), string(value)?))).collect()
+}
+
 /// The value of a JSON string; `None` for any other type.
 fn string(field: Field<'_>) -> Option<String> {
     field.text().filter(|_| field.raw().starts_with('"')).map(Cow::into_owned)
@@ -488,7 +388,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::clock::{Clock, Moment, SystemClock};
     use crate::transport::{Cause, Phase, Reply, Request as Sent, Transport, TransportError};
-    use crate::{CancelToken, Client};
+    use crate::{CancelToken, Client, NumberRequest};
 
     /// A transport that loses the reply of a purchase, and a clock that then panics once in the
     /// thread of the purchase: an unexpected defect inside a call.
@@ -534,13 +434,14 @@ pub(crate) mod tests {
     fn saved_intent_parses_back_unchanged() {
         let request =
             NumberRequest::new("tg").country("22").max_price(80).operator("any").multi_sms();
+        let request = request.parameter("ref", "a\"é&").parameter("fixedPrice", "true");
         let intent = request.into_intent(SystemTime::now(), Some(7)).unwrap();
         let reget = Intent::reget("abc", Some("91".into()), None, SystemTime::now(), None).unwrap();
         for intent in [&intent, &reget] {
             assert_eq!(Intent::from_json(&intent.to_json()).unwrap(), *intent);
         }
-        let number = r#""action":"getNumber","multi_sms":false"#;
-        let service = r#""service":"ab","multi_sms":false,"started_at_ms":0"#;
+        let number = r#""action":"getNumber","multi_sms":false,"parameters":{}"#;
+        let service = r#""service":"ab","multi_sms":false,"parameters":{},"started_at_ms":0"#;
         for text in [
             String::new(),
             "{}".to_owned(),
@@ -552,6 +453,8 @@ pub(crate) mod tests {
             format!(r#"{{"action":"regetNumber",{service}}}"#),
             format!(r#"{{"action":"get_number",{service}}}"#),
             intent.to_json().replace(r#""tg""#, r#""a&b""#),
+            intent.to_json().replace(r#""ref""#, r#""country""#),
+            intent.to_json().replace(r#""true""#, "true"),
         ] {
             assert_eq!(
                 Intent::from_json(&text).unwrap_err().kind(),
@@ -561,10 +464,16 @@ pub(crate) mod tests {
         }
     }
 
+    /// Adds a member to a JSON object.
+    fn with_member(object: &str, member: &str) -> String {
+        format!("{},{member}}}", object.strip_suffix('}').unwrap())
+    }
+
     #[test]
     fn altered_intent_error_names_the_field() {
         let number =
             NumberRequest::new("tg").country("22").max_price(80).operator("any").multi_sms();
+        let number = number.parameter("ref", "7");
         let number = number.into_intent(SystemTime::now(), Some(7)).unwrap();
         let reget =
             Intent::reget("abc", Some("91".into()), Some(1.into()), SystemTime::now(), Some(7))
@@ -581,12 +490,13 @@ pub(crate) mod tests {
                 let mut without = whole.clone();
                 without.remove(name);
                 assert_refused(name, &serde_json::to_string(&without).unwrap());
-                assert_refused(name, &saved.replace('}', &format!(r#","{name}":{value}}}"#)));
+                assert_refused(name, &with_member(&saved, &format!(r#""{name}":{value}"#)));
                 for other in
                     ["{}", "[]", "[1]", r#"["22"]"#, "1.0", "-1", "2e3", r#""x""#, r#""1.0""#]
                 {
-                    let has_same_type =
-                        name != "action" && value.is_string() && other.starts_with('"');
+                    let has_same_type = name != "action"
+                        && (value.is_string() && other.starts_with('"')
+                            || value.is_object() && other == "{}");
                     if !has_same_type {
                         let changed = saved.replace(
                             &format!(r#""{name}":{value}"#),
@@ -596,7 +506,7 @@ pub(crate) mod tests {
                     }
                 }
             }
-            assert_refused("max_price", &saved.replace('}', r#","max_price":"80"}"#));
+            assert_refused("max_price", &with_member(&saved, r#""max_price":"80""#));
         }
         let text = number.to_json().replace(r#""watermark":"7""#, r#""watermark":7"#);
         assert!(Intent::from_json(&text).is_err(), "the watermark must be a string");
@@ -604,33 +514,5 @@ pub(crate) mod tests {
             Intent::from_json(&number.to_json().replace(r#""22""#, r#""""#)).is_err(),
             "an empty country is not any country"
         );
-    }
-
-    #[test]
-    fn purchase_requires_one_statement_of_the_country() {
-        let request = || NumberRequest::new("tg").max_price(80);
-        for (request, problem) in [
-            (request(), "no country"),
-            (request().any_country().country("22"), "both a country and any country"),
-            (request().any_country().operator("22"), "both an operator and any country"),
-            (request().country(""), "country"),
-            (request().country("Any"), "explicitly accept any country"),
-            (request().country("22").accept_any_price(), "both a maximum price and any price"),
-        ] {
-            let error = request.into_intent(SystemTime::now(), None).unwrap_err();
-            assert!(error.to_string().contains(problem), "{error}");
-        }
-        for request in [request().any_country(), request().operator("22")] {
-            request.into_intent(SystemTime::now(), None).unwrap();
-        }
-    }
-
-    #[test]
-    fn purchase_requires_a_price_limit() {
-        let error = NumberRequest::new("tg")
-            .any_country()
-            .into_intent(SystemTime::now(), None)
-            .unwrap_err();
-        assert!(error.to_string().contains("no price limit"), "{error}");
     }
 }

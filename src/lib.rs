@@ -39,6 +39,7 @@
 //! | [`Status`] | the answer to "has the code arrived?"; [`OrderStatus`] is the history's word |
 //! | [`SetStatus`] | the change that you request; [`StatusChange`] is the service's answer |
 //! | [`Price`] | a row of the price list; [`Offer`] is the same for one service of the catalogue |
+//! | [`Attempt`] | a country that a purchase of one of several tried, and its refusal |
 //! | [`ErrorCode`] | the service's error code, such as `NO_NUMBERS`; an SMS code is text |
 //! | [`Retry`] | whether the same call may succeed later; it retries nothing |
 //!
@@ -59,7 +60,7 @@
 //!                           v
 //!                        client           the calls, the retries and the budget:
 //!                           |               lease -> settle -> wait -> activation -> transition
-//!                           |               buy -> charge
+//!                           |               buy -> charge; fallback -> buy, charge
 //!                           |               reconcile -> matching, orders -> read
 //!                           |               each call -> core -> account -> ledger -> record
 //!                           |                           account -> journaling -> record_json
@@ -87,6 +88,8 @@
 //! | the poll interval, and the end of a wait | `order_state/wait.rs` |
 //! | how often a read is repeated | `client/read.rs` |
 //! | how often a purchase is attempted | `client/charge.rs` |
+//! | which country is attempted next, and the pauses between them | `client/fallback.rs` |
+//! | which offers are listed, and their order | `client/offers.rs` |
 //! | how often a status change is repeated | `client/transition.rs` |
 //! | the budget, and the list of unclaimed purchases | `client/ledger.rs` |
 //! | requests per second, and the reaction to HTTP 429 | `client/rate_limit.rs` |
@@ -120,6 +123,7 @@
 //! and deterministic: see the module `sandbox`.
 
 mod amount; // money in micro-rupees
+mod attempt; // one of the countries that a purchase tried
 mod cancel_token; // ends blocked calls from another thread
 #[cfg(feature = "capi")]
 pub mod capi; // the C functions
@@ -127,6 +131,7 @@ mod client; // the calls, the retries and the budget
 pub mod clock; // time as an argument
 mod error; // the one error type
 mod intent; // a purchase that is about to be made
+mod number_request; // the number to buy
 mod order_state; // the codes of one order, and when to poll it next
 mod queue; // many operations at once
 #[cfg(feature = "sandbox")]
@@ -144,21 +149,23 @@ pub mod system; // the operating system behind one interface
 pub mod transport; // one HTTP exchange
 
 pub use amount::{Amount, ParseAmountError};
+pub use attempt::Attempt;
 pub use cancel_token::CancelToken;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use client::fuzzing as client_fuzzing;
 pub use client::{
-    Activation, ApiKeyLocation, BASE_URL, Candidate, Client, ClientBuilder, Lease, OnTooEarly,
-    OrderQuery, Orders, Progress, Reconciliation, Resolution, SettledLease, Settlement,
+    Activation, ApiKeyLocation, BASE_URL, Candidate, Client, ClientBuilder, Lease, OfferQuery,
+    OnTooEarly, OrderQuery, Orders, Progress, Reconciliation, Resolution, SettledLease, Settlement,
     SettlementState, Unclaimed, UnclaimedOutcome, WaitOptions,
 };
 // Public only for the doctor.
 #[doc(hidden)]
 pub use client::{JournalFile, JournalPurchase, read_journal};
 pub use error::{Charge, Error, ErrorKind, Result, Retry};
-pub use intent::{Intent, NumberRequest, PriceLimit};
+pub use intent::Intent;
 pub use journal::Durability;
+pub use number_request::{NumberRequest, PriceLimit};
 pub use order_state::Ending;
 pub use protocol::{
     Balance, Country, ErrorCode, ErrorCodeClass, Offer, Order, OrderPage, OrderStatus, Price,

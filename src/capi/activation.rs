@@ -9,7 +9,7 @@ use super::boundary::{
     Object, call, clear_result, create, free, read_into, read_or, required, required_text,
     unix_millis, unknown_constant,
 };
-use super::c_strings::{WithCStrings, c_string};
+use super::c_strings::c_string;
 use super::client::{as_client, sastaotp_client};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
@@ -49,10 +49,7 @@ impl sastaotp_activation {
                 .map(|number| c_string(number.to_owned()).into())
                 .unwrap_or_default(),
             id: c_string(activation.id().to_owned()),
-            purchase: activation
-                .purchase()
-                .cloned()
-                .map(|purchase| sastaotp_purchase(WithCStrings::new(purchase))),
+            purchase: activation.purchase().cloned().map(sastaotp_purchase::new),
             activation: ForkGuarded::new(activation),
         }
     }

@@ -139,6 +139,36 @@ pub(super) unsafe fn optional_bytes<'a>(
     }
 }
 
+/// The most elements of an array that a caller passes.
+const MAX_ELEMENTS: usize = 10_000;
+
+/// Borrows an array that may be NULL. Fails if NULL has elements, or if the count cannot be right.
+pub(super) unsafe fn optional_array<'a, T>(
+    argument: *const T,
+    count: usize,
+    name: &str,
+) -> Result<Option<&'a [T]>> {
+    if count > MAX_ELEMENTS {
+        let reason = format!("the argument {name} has {count} elements: pass fewer");
+        return Err(Error::config(CALLING, reason));
+    }
+    match pointer::array(argument, count) {
+        None if count > 0 => Err(null_argument(name)),
+        array => Ok(array),
+    }
+}
+
+/// Reads an array of texts that may be NULL. Fails if a text is NULL or not UTF-8.
+pub(super) unsafe fn optional_texts(
+    argument: *const *const c_char,
+    count: usize,
+    name: &str,
+) -> Result<Option<Vec<String>>> {
+    let Some(texts) = optional_array(argument, count, name)? else { return Ok(None) };
+    let text = |text: &*const c_char| required_text(*text, name).map(str::to_owned);
+    texts.iter().map(text).collect::<Result<_>>().map(Some)
+}
+
 /// The error for an integer that is not one of its type's constants.
 pub(super) fn unknown_constant(name: &str, value: i32) -> Error {
     Error::config(

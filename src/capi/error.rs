@@ -3,11 +3,11 @@
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::null;
 
-use super::boundary::{free, millis_u32, read_or};
+use super::boundary::{free, millis_u32, read_into, read_or};
 use super::c_strings::{WithCStrings, c_string};
 use super::intent::sastaotp_intent;
 use super::pointer;
-use crate::{Charge, Error, ErrorKind, Phase, Retry};
+use crate::{Amount, Attempt, Charge, Error, ErrorKind, Phase, Retry};
 
 /// The outcome of a call: SASTAOTP_OK, or the kind of failure. SASTAOTP_STATUS_CLASS returns the
 /// class of a status, even if it is newer than the program.
@@ -184,11 +184,21 @@ pub const SASTAOTP_PHASE_DECODE: sastaotp_phase = sastaotp_phase(7);
 /// The service answered with an error.
 pub const SASTAOTP_PHASE_SERVICE: sastaotp_phase = sastaotp_phase(8);
 
+/// One attempt of a purchase with a list of countries or offers, a minimum price, or patience. Part
+/// of its purchase or error and freed with it. Immutable.
+pub struct sastaotp_attempt(WithCStrings<Attempt>);
+
+/// Makes the objects of a list of attempts.
+pub(super) fn attempt_objects(attempts: &[Attempt]) -> Vec<sastaotp_attempt> {
+    attempts.iter().map(|attempt| sastaotp_attempt(WithCStrings::new(attempt.clone()))).collect()
+}
+
 /// The reason for a failed call. It never contains the API key. Immutable.
 pub struct sastaotp_error {
     error: WithCStrings<Error>,
     message: CString,
     intent: Option<sastaotp_intent>,
+    attempts: Vec<sastaotp_attempt>,
 }
 
 impl sastaotp_error {
@@ -196,6 +206,7 @@ impl sastaotp_error {
         Self {
             message: c_string(error.to_string()),
             intent: error.intent().cloned().map(sastaotp_intent::new),
+            attempts: attempt_objects(error.attempts()),
             error: WithCStrings::new(error),
         }
     }
@@ -328,8 +339,65 @@ pub unsafe extern "C" fn sastaotp_error_intent(
     read_or(error, null(), |error| error.intent.as_ref().map_or(null(), std::ptr::from_ref))
 }
 
+/// Returns the number of attempts of the call, at most the newest 1,000. It is 0 unless the call
+/// was a purchase with a list of countries or offers, a minimum price, or patience. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_error_attempt_count(error: *const sastaotp_error) -> usize {
+    read_or(error, 0, |error| error.attempts.len())
+}
+
+/// Returns the attempt at an index, oldest first. Returns NULL if the index is out of range. The
+/// attempt belongs to the error. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_error_attempt(
+    error: *const sastaotp_error,
+    index: usize,
+) -> *const sastaotp_attempt {
+    read_or(error, null(), |error| error.attempts.get(index).map_or(null(), std::ptr::from_ref))
+}
+
+/// Returns the code of the country. Returns NULL if the service may choose it, or an operator pins
+/// it. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_attempt_country(
+    attempt: *const sastaotp_attempt,
+) -> *const c_char {
+    read_or(attempt, null(), |attempt| attempt.0.c_str_or_null(attempt.0.country.as_deref()))
+}
+
+/// Returns the code that pins the country, or of the mobile operator. Returns NULL if the request
+/// has none. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_attempt_operator(
+    attempt: *const sastaotp_attempt,
+) -> *const c_char {
+    read_or(attempt, null(), |attempt| attempt.0.c_str_or_null(attempt.0.operator.as_deref()))
+}
+
+/// Writes the listed price, in micro-rupees. Returns false unless the request has a minimum price
+/// or the offer has a price. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_attempt_price_micros(
+    attempt: *const sastaotp_attempt,
+    micros: *mut i64,
+) -> bool {
+    read_into(attempt, micros, |attempt| attempt.0.price.map(Amount::micros))
+}
+
+/// Returns the error code of the refusal, such as "NO_NUMBERS". Returns "skipped: " and the reason
+/// if nothing was sent, because the country is not listed at an acceptable price. Returns NULL if
+/// the attempt was not refused: it bought the number, or the error of the call is about it. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_attempt_refused(
+    attempt: *const sastaotp_attempt,
+) -> *const c_char {
+    read_or(attempt, null(), |attempt| attempt.0.c_str_or_null(attempt.0.refused.as_deref()))
+}
+
 /// Returns the error as JSON: kind, message, hint, code, http_status, phase, charge, retry,
-/// retry_after_ms, fault, intent, raw. Since 0.1.0.
+/// retry_after_ms, fault, intent, attempts, raw. An attempt has country, operator, price_micros and
+/// refused. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_json(error: *const sastaotp_error) -> *const c_char {
     read_or(error, null(), |error| error.error.json())

@@ -65,9 +65,7 @@ pub unsafe extern "C" fn sastaotp_client_lease(
 ) -> sastaotp_status {
     create(lease, error, || {
         let (client, request) = (as_client(client)?, number_request(request)?);
-        client
-            .intent(request)?
-            .carry_out(|intent| Ok(sastaotp_lease::new(client.buy_lease(intent)?)))
+        Ok(sastaotp_lease::new(client.lease(request)?))
     })
 }
 

@@ -3,19 +3,34 @@
 use std::ffi::c_char;
 
 use super::activation::sastaotp_activation;
-use super::boundary::{create, optional_text, required, required_text};
+use super::boundary::{
+    create, duration, optional_array, optional_text, optional_texts, required, required_text,
+};
 use super::client::{as_client, sastaotp_client};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::intent::sastaotp_intent;
 use super::options::{Options, c_bool, options};
+use super::services::sastaotp_offer;
 use crate::{Amount, NumberRequest, PriceLimit, Result};
+
+/// A parameter of a purchase. A name has 1 to 64 of the characters A-Z a-z 0-9 _, and a value 1 to
+/// 256 characters without control characters.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sastaotp_parameter {
+    /// The name.
+    pub name: *const c_char,
+    /// The value, which the library encodes.
+    pub value: *const c_char,
+}
 
 /// A number to buy. Initialize it with SASTAOTP_NUMBER_REQUEST_INIT, then set the service, the
 /// country and the price. A purchase copies the request, so one request can buy many numbers.
 ///
-/// State the country: one of `country`, `operator_` and `any_country`, or the first two together.
-/// State the price: `max_price_micros`. If the country or the price is missing, or two members
-/// contradict each other, the purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
+/// State the country: one of `country`, `countries`, `offers`, `operator_` and `any_country`, or
+/// `country` and `operator_` together. State the price: `max_price_micros`; offers state it too. If
+/// the country or the price is missing, or two members contradict each other, the purchase fails
+/// with SASTAOTP_ERROR_CONFIG and nothing is sent.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sastaotp_number_request {
@@ -26,19 +41,51 @@ pub struct sastaotp_number_request {
     /// The country: a code from sastaotp_client_get_countries, which is not a calling code. India
     /// is "22".
     pub country: *const c_char,
+    /// Several countries, which are tried in this order: 1 to 100 different codes. NULL for none.
+    ///
+    /// The purchase moves on to the next country only after the service refused this one because it
+    /// has no number there, does not sell the service there, or sells it above the maximum price.
+    /// Any other failure ends the call: an unknown outcome is never followed by another attempt.
+    /// Each attempt has an intent of its own and the full timeout of the call, and the budget
+    /// reserves one attempt at a time. sastaotp_purchase_attempt and sastaotp_error_attempt list
+    /// the attempts.
+    pub countries: *const *const c_char,
+    /// The number of countries.
+    pub country_count: usize,
+    /// Several offers of sastaotp_client_get_offers, which are tried in this order like countries:
+    /// 1 to 100 different ones. NULL for none. An offer is bought for at most its price, and at
+    /// most for `max_price_micros` if that is set.
+    pub offers: *const *const sastaotp_offer,
+    /// The number of offers.
+    pub offer_count: usize,
     /// Pins the country: the parameter `operator` of the vendor's page, a country code of
     /// sastaotp_client_get_services. It is sent verbatim, beside the country if both are set. For
     /// other vendors of the protocol it is the name of a mobile operator.
     pub operator_: *const c_char,
+    /// Parameters for a service that has more of them, such as "fixedPrice" or "providerIds": at
+    /// most 16. NULL for none. A parameter that the library sets itself is refused. They are part
+    /// of the intent.
+    pub parameters: *const sastaotp_parameter,
+    /// The number of parameters.
+    pub parameter_count: usize,
+    /// The minimum price, in micro-rupees: cheaper numbers are often used ones. 0 for none. The
+    /// call reads the listed prices once (action getPrices). It skips a country whose listed price
+    /// is below this one or above the maximum, and a country that is not listed.
+    pub min_price_micros: i64,
     /// The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
     /// any price, unless the client has a budget. 0, which the initializer sets, is refused.
     pub max_price_micros: i64,
+    /// How long to go on if every country refused, in milliseconds. 0 tries each country once. The
+    /// call pauses before it begins again with the first country; the pauses grow from 2 to 30
+    /// seconds, and are longer if the service requests it. No attempt of a repetition begins after
+    /// this time.
+    pub patience_ms: u32,
     /// Whether the service may choose the country.
     pub any_country: c_bool,
     /// Whether the number must be able to receive several codes.
     pub multi_sms: c_bool,
     /// Reserved for later versions: must be 0.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 2],
 }
 
 /// No maximum for the price of a number.
@@ -50,14 +97,22 @@ unsafe impl Options for sastaotp_number_request {
         size: size_of::<Self>(),
         service: std::ptr::null(),
         country: std::ptr::null(),
+        countries: std::ptr::null(),
+        country_count: 0,
+        offers: std::ptr::null(),
+        offer_count: 0,
         operator_: std::ptr::null(),
+        parameters: std::ptr::null(),
+        parameter_count: 0,
+        min_price_micros: 0,
         max_price_micros: 0,
+        patience_ms: 0,
         any_country: c_bool::FALSE,
         multi_sms: c_bool::FALSE,
-        reserved: [0; 6],
+        reserved: [0; 2],
     };
     /// The size in version 0.1.0. It never changes.
-    const LEAST_SIZE: usize = std::mem::offset_of!(Self, reserved) + 6;
+    const LEAST_SIZE: usize = std::mem::offset_of!(Self, reserved) + 2;
 
     fn reserved(&self) -> &[u8] {
         &self.reserved
@@ -73,6 +128,23 @@ pub(super) unsafe fn number_request(
     if let Some(country) = optional_text(from.country, "country")? {
         request = request.country(country);
     }
+    if let Some(countries) = optional_texts(from.countries, from.country_count, "countries")? {
+        request = request.countries(countries);
+    }
+    if let Some(offers) = optional_array(from.offers, from.offer_count, "offers")? {
+        let offer = |offer: &*const sastaotp_offer| Ok(required(*offer)?.offer());
+        request = request.offers(offers.iter().map(offer).collect::<Result<Vec<_>>>()?);
+    }
+    for parameter in
+        optional_array(from.parameters, from.parameter_count, "parameters")?.unwrap_or_default()
+    {
+        let name = required_text(parameter.name, "parameters")?;
+        request = request.parameter(name, required_text(parameter.value, "parameters")?);
+    }
+    if from.min_price_micros != 0 {
+        request = request.min_price(Amount::from_micros(from.min_price_micros));
+    }
+    request = request.patience(duration(from.patience_ms));
     if let Some(operator) = optional_text(from.operator_, "operator_")? {
         request = request.operator(operator);
     }
@@ -102,6 +174,9 @@ pub(super) fn price_limit(max_price_micros: i64) -> PriceLimit {
 /// Sends the purchase at most once. If it fails and sastaotp_error_charge is
 /// SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
 ///
+/// A request with several countries or offers, or with patience, makes one attempt after the other
+/// until one buys a number.
+///
 /// Read sastaotp_purchase_warning of the purchase: the price may be above the maximum. Fails with a
 /// purchase error. Freeing `*activation` with sastaotp_activation_free does not change the order.
 /// Since 0.1.0.
@@ -114,9 +189,7 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
 ) -> sastaotp_status {
     create(activation, error, || {
         let (client, request) = (as_client(client)?, number_request(request)?);
-        client
-            .intent(request)?
-            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+        Ok(sastaotp_activation::new(client.get_number(request)?))
     })
 }
 
@@ -148,6 +221,9 @@ pub unsafe extern "C" fn sastaotp_client_reget_number(
 /// Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json before you buy: a program
 /// that is killed before the reply can then still find its purchase. If the client has not read the
 /// newest order yet, it does so first. Action getOrders.
+///
+/// An intent is one attempt, so the request must name one country, without a minimum price or
+/// patience.
 ///
 /// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn structs_of_options_have_no_padding_at_the_end() {
-        use crate::capi::{sastaotp_config, sastaotp_number_request, sastaotp_wait_options};
+        use crate::capi::{
+            sastaotp_config, sastaotp_number_request, sastaotp_offer_query, sastaotp_wait_options,
+        };
         let sizes = |size, least, reserved_end| assert!(size == least && size == reserved_end);
         macro_rules! check {
             ($type:ty) => {
@@ -151,6 +153,7 @@ mod tests {
         }
         check!(sastaotp_config);
         check!(sastaotp_number_request);
+        check!(sastaotp_offer_query);
         check!(sastaotp_wait_options);
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Ownership: an object belongs to the library until `into_raw` passes it to the caller, and to the
 //! caller until `from_raw` takes it back, once. Everything else is borrowed: `as_ref`, `as_mut`,
-//! `c_str` and `bytes` borrow from the caller for one call, and `write` and `write_c_string` fill
-//! memory that the caller owns.
+//! `c_str`, `bytes` and `array` borrow from the caller for one call, and `write` and
+//! `write_c_string` fill memory that the caller owns.
 //!
 //! The functions are unsafe for one reason, which `header/intro.h` makes the caller's duty: a
 //! pointer that is not NULL either comes from this library and has not been freed or, for text and
@@ -33,6 +33,12 @@ pub(super) unsafe fn c_str<'a>(pointer: *const c_char) -> Option<&'a CStr> {
 pub(super) unsafe fn bytes<'a>(pointer: *const u8, length: usize) -> Option<&'a [u8]> {
     // SAFETY: not NULL, so `length` bytes of the caller.
     (!pointer.is_null()).then(|| unsafe { std::slice::from_raw_parts(pointer, length) })
+}
+
+/// Borrows the elements of an array; `None` for NULL.
+pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize) -> Option<&'a [T]> {
+    // SAFETY: not NULL, so `count` elements of the caller.
+    (!pointer.is_null()).then(|| unsafe { std::slice::from_raw_parts(pointer, count) })
 }
 
 /// Reads the member `size` at the start of a caller's struct; `None` for NULL.

@@ -5,10 +5,18 @@ use std::ptr::null;
 
 use super::boundary::{millis_u32, read_into, read_or};
 use super::c_strings::WithCStrings;
+use super::error::{attempt_objects, sastaotp_attempt};
 use crate::{Amount, Purchase};
 
 /// The reply to a purchase. Part of its activation or list and freed with it. Immutable.
-pub struct sastaotp_purchase(pub(super) WithCStrings<Purchase>);
+pub struct sastaotp_purchase(pub(super) WithCStrings<Purchase>, Vec<sastaotp_attempt>);
+
+impl sastaotp_purchase {
+    pub(super) fn new(purchase: Purchase) -> Self {
+        let attempts = attempt_objects(&purchase.attempts);
+        Self(WithCStrings::new(purchase), attempts)
+    }
+}
 
 /// Returns the id for sastaotp_client_activation. Treat it as opaque text. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -111,9 +119,30 @@ pub unsafe extern "C" fn sastaotp_purchase_warning(
     })
 }
 
+/// Returns the number of attempts of the call that bought the number, at most the newest 1,000. It
+/// is 0 unless the request had a list of countries or offers, a minimum price, or patience. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_purchase_attempt_count(
+    purchase: *const sastaotp_purchase,
+) -> usize {
+    read_or(purchase, 0, |purchase| purchase.1.len())
+}
+
+/// Returns the attempt at an index, oldest first; the last one bought the number. Returns NULL if
+/// the index is out of range. The attempt belongs to the purchase. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_purchase_attempt(
+    purchase: *const sastaotp_purchase,
+    index: usize,
+) -> *const sastaotp_attempt {
+    read_or(purchase, null(), |purchase| purchase.1.get(index).map_or(null(), std::ptr::from_ref))
+}
+
 /// Returns the purchase as JSON: activation_id, order_id, phone_number, service, service_name,
 /// country, country_name, price_micros, multi_sms, can_get_another_sms, expires_in_ms, note,
-/// warnings, raw. Since 0.1.0.
+/// warnings, attempts, raw. An attempt has country, operator, price_micros and refused. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_json(
     purchase: *const sastaotp_purchase,

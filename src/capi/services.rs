@@ -5,7 +5,7 @@ use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{create, free, millis_u32, optional_text, read_into, read_or};
+use super::boundary::{Object, create, free, millis_u32, optional_text, read_into, read_or};
 use super::c_strings::WithCStrings;
 use super::client::{as_client, sastaotp_client};
 use super::error::{sastaotp_error, sastaotp_status};
@@ -30,10 +30,24 @@ pub struct sastaotp_service {
     offers: Vec<sastaotp_offer>,
 }
 
-/// A service in one country. Part of its list and freed with it.
+/// A service in one country. Part of its list, or of its service, and freed with it.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub struct sastaotp_offer(WithCStrings<Offer>);
+
+impl Object for sastaotp_offer {
+    const NAME: &'static str = "offer";
+}
+
+impl sastaotp_offer {
+    pub(super) fn new(offer: Offer) -> Self {
+        Self(WithCStrings::new(offer))
+    }
+
+    pub(super) fn offer(&self) -> &Offer {
+        &self.0
+    }
+}
 
 impl sastaotp_services {
     pub(super) fn new(answer: Answer<crate::Services>) -> Self {
@@ -50,10 +64,7 @@ impl sastaotp_service {
         let offers = std::mem::take(&mut service.countries);
         Self {
             service: WithCStrings::new(service),
-            offers: offers
-                .into_iter()
-                .map(|offer| sastaotp_offer(WithCStrings::new(offer)))
-                .collect(),
+            offers: offers.into_iter().map(sastaotp_offer::new).collect(),
         }
     }
 }
@@ -107,7 +118,7 @@ pub unsafe extern "C" fn sastaotp_services_get(
 ///
 /// Each service has code (the service code), name, logo, price_micros, currency, available,
 /// multi_sms, expires_in_ms and countries. Each of its countries has country (the country code),
-/// country_name, flag, price_micros and available. Since 0.1.0.
+/// country_name, operator, flag, price_micros and available. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_services_json(
     services: *const sastaotp_services,
@@ -229,6 +240,13 @@ pub unsafe extern "C" fn sastaotp_offer_country_name(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_offer_flag(offer: *const sastaotp_offer) -> *const c_char {
     read_or(offer, null(), |offer| offer.0.c_str(&offer.0.flag))
+}
+
+/// Returns the code of the mobile operator or the tier. Returns NULL unless the service lists its
+/// prices by it. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_offer_operator(offer: *const sastaotp_offer) -> *const c_char {
+    read_or(offer, null(), |offer| offer.0.c_str_or_null(offer.0.operator.as_deref()))
 }
 
 /// Writes the price of a number in this country, in micro-rupees. Returns false if the service does

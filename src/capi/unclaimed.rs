@@ -61,11 +61,7 @@ impl sastaotp_unclaimed {
         Self {
             message: c_string(unclaimed.to_string()),
             intent: sastaotp_intent::new(unclaimed.intent.clone()),
-            purchase: unclaimed
-                .outcome
-                .purchase()
-                .cloned()
-                .map(|purchase| sastaotp_purchase(WithCStrings::new(purchase))),
+            purchase: unclaimed.outcome.purchase().cloned().map(sastaotp_purchase::new),
             error: unclaimed.outcome.error().cloned().map(sastaotp_error::new),
             unclaimed: WithCStrings::new(unclaimed),
         }

@@ -25,8 +25,12 @@ impl Client {
     ///
     /// The first purchase of an API key in a process reads the newest order of the history first
     /// (`getOrders`), because the order of the purchase will have a higher id.
+    ///
+    /// A request with several countries or offers, or with
+    /// [`patience`](NumberRequest::patience), makes one attempt after the other until one buys a
+    /// number: see [`NumberRequest::countries`].
     pub fn get_number(&self, request: NumberRequest) -> Result<Activation> {
-        self.buy(self.intent(request)?)
+        self.buy_requested(request, false)
     }
 
     /// Prepares a purchase that [`Client::buy`] makes.
@@ -34,6 +38,9 @@ impl Client {
     /// Save [`Intent::to_json`] before you buy: then a program that is killed before the reply can
     /// still find its purchase in the history. If the client has not seen any order yet, this first
     /// reads the newest one (`getOrders`).
+    ///
+    /// An intent is one attempt, so the request must name one country, without a minimum price or
+    /// patience.
     pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
         // An invalid request sends nothing.
         request.clone().into_intent(self.now().wall, None)?;

@@ -25,6 +25,7 @@ pub(super) fn purchase_of(order: &Order) -> Option<Purchase> {
         expires_in: None,
         note: None,
         warnings: vec![if order.raw.is_empty() { RESOLVED } else { LISTED }.to_owned()],
+        attempts: Vec::new(),
         raw: order.raw.clone(),
     })
 }

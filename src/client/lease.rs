@@ -24,15 +24,10 @@ pub struct Lease {
 }
 
 impl Client {
-    /// Buys a number that is settled when the lease ends. **Costs money.**
+    /// Buys a number that is settled when the lease ends. **Costs money.** The request may have
+    /// several countries, like that of [`Client::get_number`].
     pub fn lease(&self, request: NumberRequest) -> Result<Lease> {
-        self.buy_lease(self.intent(request)?)
-    }
-
-    /// Makes a prepared purchase of a number that is settled when the lease ends.
-    pub(crate) fn buy_lease(&self, intent: Intent) -> Result<Lease> {
-        self.ledger().mark_lease(&intent);
-        self.buy(intent).map(Lease::new)
+        self.buy_requested(request, true).map(Lease::new)
     }
 
     /// Returns the intent of a purchase whose caller settles the number when its lease ends.

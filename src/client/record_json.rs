@@ -123,6 +123,8 @@ impl<'a> From<&'a Purchase> for PurchaseLine<'a> {
             expires_in,
             note,
             warnings,
+            // Only the call that makes the attempts lists them.
+            attempts: _,
             raw,
         } = purchase;
         Self {
@@ -395,6 +397,7 @@ fn purchase(object: &Object<'_>) -> Option<Purchase> {
         expires_in: number(object, "expires_in_ms").map(Duration::from_millis),
         note: text("note"),
         warnings: texts(object, "warnings")?,
+        attempts: Vec::new(),
         raw: text("raw")?,
     })
 }

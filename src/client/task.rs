@@ -56,6 +56,13 @@ impl<T: Task> Task for &mut T {
 }
 
 impl Client {
+    /// Sleeps until a time of the monotonic clock, or for a part of it. Returns false if the call
+    /// is cancelled.
+    pub(super) fn sleep_until(&self, until: Duration) -> bool {
+        let pause = self.left(until).min(MAX_SLEEP);
+        pause.is_zero() || self.sleep(pause)
+    }
+
     /// Runs a task to its end and calls `on_sleep` before each sleep.
     pub(super) fn run<T: Task>(
         &self,

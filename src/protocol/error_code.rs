@@ -1,7 +1,8 @@
 //! The error codes of the service: one table with the class of each code and a hint.
 //!
 //! To add a code, add a row to `codes!`: its doc, name, token, class and hint. The public enum, its
-//! parser and its class come from that row.
+//! parser and its class come from that row. `in country` means that the code refuses a purchase in
+//! one country, and the service may sell the number in another one.
 
 use std::fmt;
 
@@ -26,7 +27,10 @@ pub enum ErrorCodeClass {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $token:literal, $class:ident, $hint:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident = $token:literal, $class:ident $(in $scope:ident)?, $hint:literal;
+    )*) => {
         /// An error code of the service.
         ///
         /// An unknown code is [`ErrorCode::Other`].
@@ -56,6 +60,14 @@ macro_rules! codes {
                     Self::Other(_) => (ErrorCodeClass::Unknown, ""),
                 }
             }
+
+            /// The part of the service that a refusal is about; `None` for all of it.
+            fn scope(&self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$variant => Some(stringify!($scope)),)?)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -70,12 +82,12 @@ codes! {
     /// The balance is too low for this number.
     NoBalance = "NO_BALANCE", Refusal, "add funds, then try again";
     /// No number is free for this service and country.
-    NoNumbers = "NO_NUMBERS", Refusal, "try again in a minute, or try another country";
+    NoNumbers = "NO_NUMBERS", Refusal in country, "try again in a minute, or try another country";
     /// The price is above the maximum price of the request.
-    MaxPriceExceeded = "MAX_PRICE_EXCEEDED", Refusal,
+    MaxPriceExceeded = "MAX_PRICE_EXCEEDED", Refusal in country,
         "raise the maximum price, or read the current price from get_prices";
     /// The service is not sold in this country.
-    ServiceUnavailable = "SERVICE_UNAVAILABLE", Refusal,
+    ServiceUnavailable = "SERVICE_UNAVAILABLE", Refusal in country,
         "read the countries that sell the service from get_services";
     /// The activation does not exist or belongs to another account.
     NoActivation = "NO_ACTIVATION", State,
@@ -242,6 +254,11 @@ impl ErrorCode {
             || matches!(self, Self::BadAction | Self::MissingParams)
     }
 
+    /// Whether another country may sell the number that this code refused.
+    pub(crate) fn is_about_a_country(&self) -> bool {
+        self.meaning().scope().is_some()
+    }
+
     /// Whether the code is the word of a failure without a reason, such as `ERROR`.
     pub(crate) fn is_failure_word(&self) -> bool {
         self.as_str() == FAILURE_WORD
@@ -322,6 +339,20 @@ mod tests {
         for word in ["", "NO_NUMBERS.", "NO-NUMBERS", "NO_NUMBERS:", "NO_NUMBER", "XNO_NUMBERS"] {
             assert!(!refuses_charge(word), "{word}");
         }
+    }
+
+    #[test]
+    fn few_refusals_are_about_a_country() {
+        let tokens =
+            TABLE.iter().map(|(token, _)| *token).chain(FAMILY.iter().map(|row| row.token));
+        let about: Vec<&str> = tokens
+            .filter(|token| refuses_charge(token) && ErrorCode::read(token).is_about_a_country())
+            .collect();
+        assert_eq!(
+            about.join(" "),
+            "NO_NUMBERS MAX_PRICE_EXCEEDED SERVICE_UNAVAILABLE OUT_OF_STOCK WRONG_MAX_PRICE \
+             SERVICE_NOT_AVAILABLE OPERATION_NOT_AVAILABLE"
+        );
     }
 
     #[test]

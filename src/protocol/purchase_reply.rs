@@ -21,7 +21,7 @@ use super::reply::{
     ReplyError, ServiceError, excerpt, is_success, shape, unescaped,
 };
 use super::request::has_odd_characters;
-use crate::Amount;
+use crate::{Amount, Attempt};
 
 /// The members of an object that contain nothing but an error code.
 const ERRORS: [&str; 3] = ["error", "error_code", "errorCode"];
@@ -74,6 +74,10 @@ pub struct Purchase {
     pub note: Option<String>,
     /// Oddities of the reply, a sentence each. The purchase is valid in spite of them.
     pub warnings: Vec<String>,
+    /// The attempts of the call that bought the number, oldest first; the last one bought it. Empty
+    /// unless the request had a list of countries or offers, a minimum price, or patience. At most
+    /// the newest 1,000 are listed.
+    pub attempts: Vec<Attempt>,
     /// The reply, verbatim.
     #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
@@ -388,6 +392,7 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, ReplyError> {
         expires_in: object.get(&["expires_in"]).and_then(Field::count).map(Duration::from_secs),
         note: object.word(&["note"]),
         warnings,
+        attempts: Vec::new(),
         raw: String::new(),
     })
 }
@@ -418,6 +423,7 @@ impl Purchase {
             expires_in: None,
             note: None,
             warnings: Vec::new(),
+            attempts: Vec::new(),
             raw: String::new(),
         }
     }

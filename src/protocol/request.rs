@@ -75,6 +75,8 @@ pub enum Request<'a> {
         operator: Option<&'a str>,
         /// Request a number that can receive several codes.
         multi_sms: bool,
+        /// Further parameters, by name.
+        parameters: &'a [(String, String)],
     },
     /// regetNumber. Costs money.
     RegetNumber {
@@ -131,6 +133,29 @@ pub struct InvalidRequest(pub String);
 const MAX_ID: usize = 256;
 /// The longest code of a service, a country or a status, in bytes.
 const MAX_CODE: usize = 64;
+
+/// The most further parameters of a request.
+const MAX_PARAMETERS: usize = 16;
+/// The longest value of a further parameter, in characters.
+const MAX_VALUE: usize = 256;
+
+/// The parameters that this library sets itself.
+const OWN_PARAMETERS: [&str; 12] = [
+    KEY_PARAMETER,
+    "action",
+    "format",
+    "service",
+    "country",
+    "operator",
+    "maxPrice",
+    "multiSMS",
+    "id",
+    "status",
+    "limit",
+    "page",
+];
+/// The parameter that can carry the API key.
+const KEY_PARAMETER: &str = "api_key";
 
 /// The characters that form encoding replaces.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -200,7 +225,7 @@ impl Request<'_> {
                 push("status", &status.value().to_string());
             }
             Self::GetStatusV2 { id } | Self::RegetNumber { id } => push("id", valid_id(id)?),
-            Self::GetNumber { service, country, max_price, operator, multi_sms } => {
+            Self::GetNumber { service, country, max_price, operator, multi_sms, parameters } => {
                 push("service", valid_code("service", service)?);
                 optional(&mut push, "country", country)?;
                 if let Some(price) = max_price {
@@ -214,6 +239,9 @@ impl Request<'_> {
                 optional(&mut push, "operator", operator)?;
                 if multi_sms {
                     push("multiSMS", "1");
+                }
+                for (name, value) in valid_parameters(parameters)? {
+                    push(name, value);
                 }
             }
         }
@@ -233,6 +261,42 @@ fn optional(
         push(name, valid_code(name, value)?);
     }
     Ok(())
+}
+
+/// Checks the further parameters of a request. None can replace a parameter of this library: of two
+/// with one name, some servers read the first and others the last.
+fn valid_parameters(
+    parameters: &[(String, String)],
+) -> Result<&[(String, String)], InvalidRequest> {
+    if parameters.len() > MAX_PARAMETERS {
+        let count = parameters.len();
+        return Err(InvalidRequest(format!("{count} parameters: use at most {MAX_PARAMETERS}")));
+    }
+    for (at, (name, value)) in parameters.iter().enumerate() {
+        let shown: String = name.chars().take(MAX_CODE).collect();
+        let refused = |advice: &str| Err(InvalidRequest(format!("parameter {shown:?}: {advice}")));
+        let is_name_character = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !(1..=MAX_CODE).contains(&name.len()) || !name.bytes().all(is_name_character) {
+            return refused("use a name of 1 to 64 of the characters A-Z a-z 0-9 _");
+        }
+        if OWN_PARAMETERS.iter().any(|own| is_same_name(own, name)) {
+            return refused("this library sets it itself: leave it out");
+        }
+        if parameters[..at].iter().any(|(earlier, _)| is_same_name(earlier, name)) {
+            return refused("it is set twice: set it once");
+        }
+        let length = value.chars().count();
+        if !(1..=MAX_VALUE).contains(&length) || value.contains(char::is_control) {
+            return refused("use a value of 1 to 256 characters, without control characters");
+        }
+    }
+    Ok(parameters)
+}
+
+/// Compares the names of parameters as a server may: without regard to case and underscores.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    letters(one) == letters(other)
 }
 
 fn valid_id(id: &str) -> Result<&str, InvalidRequest> {
@@ -272,7 +336,7 @@ fn is_code_character(byte: u8) -> bool {
 
 /// The query parameter with the API key.
 pub(crate) fn key_parameter(key: &str) -> String {
-    format!("api_key={}", utf8_percent_encode(key, FORM))
+    format!("{KEY_PARAMETER}={}", utf8_percent_encode(key, FORM))
 }
 
 #[cfg(test)]
@@ -286,6 +350,81 @@ mod tests {
             max_price: "20".parse().ok(),
             operator: None,
             multi_sms: false,
+            parameters: &[],
+        }
+    }
+
+    fn with_parameters(parameters: &[(&str, &str)]) -> Result<String, InvalidRequest> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let parameters: Vec<_> = parameters.iter().map(owned).collect();
+        Request::GetNumber {
+            service: "tg",
+            country: None,
+            max_price: None,
+            operator: None,
+            multi_sms: true,
+            parameters: &parameters,
+        }
+        .query()
+    }
+
+    #[test]
+    fn further_parameters_are_encoded() {
+        assert_eq!(
+            with_parameters(&[("providerIds", "1,2"), ("ref", "a&b=c é%")]).as_deref(),
+            Ok("action=getNumber&service=tg&multiSMS=1&providerIds=1%2C2\
+                &ref=a%26b%3Dc%20%C3%A9%25&format=json")
+        );
+        let longest = ("n".repeat(64), "é".repeat(256));
+        assert!(with_parameters(&[(&longest.0, &longest.1)]).is_ok());
+    }
+
+    #[test]
+    fn parameters_of_this_library_are_refused() {
+        let (long_name, long_value) = ("n".repeat(65), "v".repeat(257));
+        let mut rows = vec![
+            (vec![("", "1")], "use a name of 1 to 64"),
+            (vec![("a-b", "1")], "use a name of 1 to 64"),
+            (vec![("é", "1")], "use a name of 1 to 64"),
+            (vec![(&*long_name, "1")], "use a name of 1 to 64"),
+            (vec![("a", "")], "use a value of 1 to 256"),
+            (vec![("a", "b\nc")], "use a value of 1 to 256"),
+            (vec![("a", "\u{85}")], "use a value of 1 to 256"),
+            (vec![("a", &*long_value)], "use a value of 1 to 256"),
+            (vec![("a", "1"), ("A", "2")], "set twice"),
+            (vec![("max_price", "9")], "sets it itself"),
+            (vec![("MAXPRICE", "9")], "sets it itself"),
+            (vec![("ApiKey", "9")], "sets it itself"),
+        ];
+        rows.extend(OWN_PARAMETERS.map(|own| (vec![(own, "1")], "sets it itself")));
+        for (parameters, reason) in rows {
+            let error = with_parameters(&parameters).expect_err(reason).0;
+            assert!(error.contains(reason), "{parameters:?}: {error}");
+        }
+        let names: Vec<String> = (0..17).map(|at| format!("p{at}")).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|name| (&**name, "1")).collect();
+        assert!(with_parameters(&many[..16]).is_ok());
+        assert!(with_parameters(&many).unwrap_err().0.contains("at most 16"));
+    }
+
+    #[test]
+    fn own_parameters_are_in_their_table() {
+        let full = Request::GetNumber {
+            service: "tg",
+            country: Some("22"),
+            max_price: "20".parse().ok(),
+            operator: Some("1"),
+            multi_sms: true,
+            parameters: &[],
+        };
+        let orders = Request::GetOrders { limit: 1, page: 1, status: Some("pending") };
+        let change = Request::SetStatus { id: "1", status: SetStatus::Cancel };
+        let mut queries: Vec<String> =
+            [full, orders, change].iter().map(|request| request.query().unwrap()).collect();
+        queries.push(key_parameter("k"));
+        for pair in queries.iter().flat_map(|query| query.split('&')) {
+            let name = pair.split('=').next().unwrap();
+            assert!(OWN_PARAMETERS.contains(&name), "{name}");
         }
     }
 

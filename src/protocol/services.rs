@@ -89,6 +89,9 @@ pub struct Offer {
     /// The flag of the country, an emoji. Empty if the reply has none.
     #[serde(serialize_with = "name")]
     pub flag: Arc<str>,
+    /// The code of the mobile operator or the tier, if the service lists its prices by it.
+    #[serde(serialize_with = "optional_name")]
+    pub operator: Option<Arc<str>>,
     /// The price of a number.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
@@ -232,7 +235,8 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
     type Value = Option<Offer>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let names = &mut self.0.names;
-        let (mut country, mut country_name, mut flag) = (None, None, None);
+        let (mut country, mut country_name) = (None, None);
+        let (mut flag, mut operator) = (None, None);
         let (mut amount, mut available) = (None, None);
         while let Some(Text(key)) = map.next_key()? {
             let mut name = |Word(word): Word<'de>| names.shared(&word.unwrap_or_default());
@@ -240,6 +244,7 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
                 "country_code" | "code" => country = Some(name(map.next_value()?)),
                 "country_name" | "name" => country_name = Some(name(map.next_value()?)),
                 "flag" => flag = Some(name(map.next_value()?)),
+                "operator" | "operator_code" => operator = Some(name(map.next_value()?)),
                 "price" | "cost" => amount = price(map.next_value()?),
                 "qty" | "count" | "available" => {
                     available = map.next_value::<Field<'de>>()?.count();
@@ -250,7 +255,8 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
         let country = country.unwrap_or_else(|| names.shared(self.1));
         let country_name = country_name.unwrap_or_else(|| names.shared(""));
         let flag = flag.unwrap_or_else(|| names.shared(""));
-        let offer = Offer { country, country_name, flag, price: amount, available };
+        let operator = operator.filter(|operator| !operator.is_empty());
+        let offer = Offer { country, country_name, flag, operator, price: amount, available };
         Ok((!offer.country.is_empty()).then_some(offer))
     }
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
@@ -263,6 +269,11 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
 
 fn name<S: Serializer>(name: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(name)
+}
+
+#[allow(clippy::ref_option)] // serde passes fields by reference
+fn optional_name<S: Serializer>(name: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    name.as_deref().serialize(serializer)
 }
 
 fn price(field: Field<'_>) -> Option<Amount> {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::finish_task::FinishTask;
 use super::output::Output;
 use crate::client::{
-    Answer, LOOK_FOR, ReconcileTask, SettleLeasesTask, SettleTask, Task, WaitTask,
+    Answer, Fallback, LOOK_FOR, ReconcileTask, SettleLeasesTask, SettleTask, Task, WaitTask,
 };
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::large_reply::json_text;
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
-    Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, PriceLimit,
-    Resolution, Result, WaitOptions,
+    Activation, Client, Error, Intent, NumberRequest, OfferQuery, OnTooEarly, OrderQuery,
+    PriceLimit, Resolution, Result, WaitOptions,
 };
 
 /// An operation that a queue can run. In JSON it is an object with the method's name as `op` beside
@@ -35,6 +35,8 @@ pub enum Operation {
         /// The code of a country; all countries if `None`.
         country: Option<String>,
     },
+    /// [`Client::get_offers`].
+    GetOffers(OfferQuery),
     /// [`Client::get_countries`].
     GetCountries {},
     /// [`Client::find_country`].
@@ -196,6 +198,10 @@ pub(super) enum Job {
     /// A purchase: the function that returns its intent, and the deadline of a caller who set a
     /// timeout.
     Buy(Body<Intent>, Option<Duration>),
+    /// A purchase of one of several countries, between two attempts.
+    Choose(Box<Fallback>),
+    /// An attempt of it, with the deadline of a caller who set a timeout.
+    Attempt(Box<Fallback>, Option<Duration>),
     Wait(Box<WaitTask>),
     Settle(Box<SettleTask>),
     Reconcile(Box<ReconcileTask>),
@@ -211,14 +217,25 @@ impl Job {
             Self::Settle(task) => task.end(),
             Self::SettleLeases(task) => task.end(),
             Self::Finish(task) => task.end(),
-            Self::Call(_) | Self::Local(_) | Self::Buy(..) | Self::Reconcile(_) => None,
+            Self::Call(_)
+            | Self::Local(_)
+            | Self::Buy(..)
+            | Self::Choose(_)
+            | Self::Attempt(..)
+            | Self::Reconcile(_) => None,
         }
+    }
+
+    /// The next attempt of a purchase. Its time begins now, if the caller set a timeout.
+    pub(super) fn attempt(client: &Client, fallback: Box<Fallback>) -> Self {
+        let deadline = client.has_own_timeout.then(|| client.deadline());
+        Self::Attempt(fallback, deadline)
     }
 
     /// Which workers run the job.
     pub(super) fn work_kind(&self) -> WorkKind {
         match self {
-            Self::Buy(..) => WorkKind::Purchases,
+            Self::Buy(..) | Self::Attempt(..) => WorkKind::Purchases,
             _ => WorkKind::Requests,
         }
     }
@@ -228,10 +245,11 @@ impl Operation {
     // Hidden: for this project's C functions and tests, not part of the API.
     /// The names of all operations, as `op` spells them.
     #[doc(hidden)]
-    pub const NAMES: [&'static str; 27] = [
+    pub const NAMES: [&'static str; 28] = [
         "get_balance",
         "get_services",
         "get_prices",
+        "get_offers",
         "get_countries",
         "find_country",
         "get_orders",
@@ -266,6 +284,7 @@ impl Operation {
             Self::GetBalance { .. } => "get_balance",
             Self::GetServices { .. } => "get_services",
             Self::GetPrices { .. } => "get_prices",
+            Self::GetOffers(_) => "get_offers",
             Self::GetCountries { .. } => "get_countries",
             Self::FindCountry { .. } => "find_country",
             Self::GetOrders { .. } => "get_orders",
@@ -320,6 +339,21 @@ impl Operation {
             let deadline = client.has_own_timeout.then(|| client.deadline());
             Job::Buy(intent, deadline)
         };
+        let requested = |request: NumberRequest, is_lease: bool| {
+            if !request.is_one_attempt() {
+                return Fallback::new(request, is_lease, client.now()).map(|fallback| {
+                    let fallback = Box::new(fallback);
+                    if fallback.reads_prices() {
+                        Job::Choose(fallback)
+                    } else {
+                        Job::attempt(client, fallback)
+                    }
+                });
+            }
+            Ok(buy(Box::new(move |client| {
+                if is_lease { client.lease_intent(request) } else { client.intent(request) }
+            })))
+        };
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
             Self::GetServices { service } => call(move |client| {
@@ -332,6 +366,9 @@ impl Operation {
                 let object = object("prices", answer.value.json());
                 Ok(catalogue(object, answer.value.is_empty(), &answer.reply))
             }),
+            Self::GetOffers(query) => {
+                call(move |client| Ok(object("offers", fields(&client.get_offers(&query)?))))
+            }
             Self::GetCountries {} => call(|client| Ok(listed("countries", &client.countries()?))),
             Self::FindCountry { name } => {
                 call(move |client| Ok(listed("countries", &client.countries_named(&name)?)))
@@ -340,8 +377,8 @@ impl Operation {
                 let query = order_query(limit, page, status.as_deref());
                 call(move |client| client.get_orders(&query).map(|page| fields(&page)))
             }
-            Self::GetNumber(request) => buy(Box::new(move |client| client.intent(request))),
-            Self::Lease(request) => buy(Box::new(move |client| client.lease_intent(request))),
+            Self::GetNumber(request) => requested(request, false)?,
+            Self::Lease(request) => requested(request, true)?,
             Self::Intend(request) => {
                 call(move |client| client.intend(request).map(|intent| intent.to_json()))
             }

@@ -7,10 +7,14 @@
 
 use std::borrow::Cow;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::operation::Operation;
+use crate::number_request::OfferChoice;
 use crate::protocol::json_input::{Field, Object};
-use crate::{Amount, Error, Intent, NumberRequest, OnTooEarly, PriceLimit, Resolution, Result};
+use crate::{
+    Amount, Error, Intent, NumberRequest, OfferQuery, OnTooEarly, PriceLimit, Resolution, Result,
+};
 
 /// The operation that errors name.
 const READING: &str = "reading an operation";
@@ -55,6 +59,7 @@ impl<'a> Members<'a> {
                 service: self.text("service")?,
                 country: self.text("country")?,
             },
+            "get_offers" => Operation::GetOffers(self.offer_query()?),
             "get_countries" => Operation::GetCountries {},
             "find_country" => Operation::FindCountry { name: self.required_text("name")? },
             "get_orders" => Operation::GetOrders {
@@ -124,6 +129,12 @@ impl<'a> Members<'a> {
         if let Some(country) = country {
             request = request.country(country);
         }
+        if let Some(countries) = self.texts("countries")? {
+            request = request.countries(countries);
+        }
+        if let Some(offers) = self.offers()? {
+            request = request.offer_choices(offers);
+        }
         if let Some(operator) = operator {
             request = request.operator(operator);
         }
@@ -132,7 +143,82 @@ impl<'a> Members<'a> {
             Some(PriceLimit::Any) => request.accept_any_price(),
             None => request,
         };
+        if let Some(price) = self.price("min_price", "min_price_micros")? {
+            request = request.min_price(price);
+        }
+        if let Some(patience) = self.integer("patience_ms")? {
+            request = request.patience(Duration::from_millis(patience));
+        }
+        for (name, value) in self.parameters()? {
+            request = request.parameter(name, value);
+        }
         Ok(if self.flag("multi_sms")? { request.multi_sms() } else { request })
+    }
+
+    fn offer_query(&mut self) -> Result<OfferQuery> {
+        let mut query = OfferQuery::new(self.required_text("service")?);
+        if let Some(countries) = self.texts("countries")? {
+            query = query.countries(countries);
+        }
+        if let Some(price) = self.price("min_price", "min_price_micros")? {
+            query = query.min_price(price);
+        }
+        if let Some(price) = self.price("max_price", "max_price_micros")? {
+            query = query.max_price(price);
+        }
+        Ok(match self.integer("min_available")? {
+            Some(count) => query.min_available(count),
+            None => query,
+        })
+    }
+
+    /// The offers to buy: objects as `get_offers` returns them.
+    fn offers(&mut self) -> Result<Option<Vec<OfferChoice>>> {
+        let Some(field) = self.take("offers")? else { return Ok(None) };
+        let expected = "a list of offers with `country` and `price_micros`";
+        let list = field.list().ok_or_else(|| wrong("offers", field, expected))?;
+        let offer = |field: Field<'a>| {
+            let is_object = field.raw().starts_with('{');
+            let object = field.object().filter(|_| is_object);
+            let object = object.ok_or_else(|| wrong("offers", field, expected))?;
+            let mut members = Members { left: object.into_fields(), known: Vec::new() };
+            let offer = OfferChoice {
+                country: members.required_text("country")?,
+                operator: members.text("operator")?,
+                price: members.integer("price_micros")?.map(Amount::from_micros),
+            };
+            for unused in ["country_name", "available"] {
+                members.take(unused)?;
+            }
+            members.end().map(|()| offer)
+        };
+        list.into_iter().map(offer).collect::<Result<_>>().map(Some)
+    }
+
+    /// The further parameters of a purchase: an object of texts.
+    fn parameters(&mut self) -> Result<Vec<(String, String)>> {
+        let Some(field) = self.take("parameters")? else { return Ok(Vec::new()) };
+        let expected = "an object whose values are text in quotes";
+        let refused = || wrong("parameters", field, expected);
+        let is_object = field.raw().starts_with('{');
+        let object = field.object().filter(|_| is_object).ok_or_else(refused)?;
+        let members = object.into_fields().into_iter();
+        members
+            .map(|(name, value)| {
+                let text = quoted(value).ok_or_else(|| wrong("parameters", value, expected))?;
+                Ok((name.into_owned(), text))
+            })
+            .collect()
+    }
+
+    /// A price that one of two members states, or both alike.
+    fn price(&mut self, text: &'static str, micros: &'static str) -> Result<Option<Amount>> {
+        let stated = self.amount(text)?;
+        let exact = self.integer(micros)?.map(Amount::from_micros);
+        match (stated, exact) {
+            (Some(stated), Some(exact)) if stated != exact => Err(disagreeing(text, micros)),
+            _ => Ok(stated.or(exact)),
+        }
     }
 
     /// The price that a purchase may have; `None` if no member states it. Two members that disagree
@@ -183,10 +269,13 @@ impl<'a> Members<'a> {
     /// hold every id.
     fn text(&mut self, name: &'static str) -> Result<Option<String>> {
         let Some(field) = self.take(name)? else { return Ok(None) };
-        match field.text() {
-            Some(text) if field.raw().starts_with('"') => Ok(Some(text.into_owned())),
-            _ => Err(wrong(name, field, "text in quotes")),
-        }
+        quoted(field).map(Some).ok_or_else(|| wrong(name, field, "text in quotes"))
+    }
+
+    fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>> {
+        let Some(field) = self.take(name)? else { return Ok(None) };
+        let list = field.list().and_then(|list| list.into_iter().map(quoted).collect());
+        list.map(Some).ok_or_else(|| wrong(name, field, "a list of texts in quotes"))
     }
 
     fn integer<T: FromStr>(&mut self, name: &'static str) -> Result<Option<T>> {
@@ -260,6 +349,11 @@ fn wrong(name: &str, field: Field<'_>, expected: &str) -> Error {
     Error::config(READING, format!("the field `{name}` is {}: pass {expected}", cut(field.raw())))
 }
 
+/// The value of a JSON string; `None` for any other type.
+fn quoted(field: Field<'_>) -> Option<String> {
+    field.text().filter(|_| field.raw().starts_with('"')).map(Cow::into_owned)
+}
+
 fn no_price_limit() -> Error {
     let reason =
         "no price limit: pass `max_price`, `max_price_micros`, or `accept_any_price` as true";
@@ -289,7 +383,8 @@ mod tests {
 
     const INTENT: &str = concat!(
         r#"{"intent_id":"00000000000000aa","action":"getNumber","service":"tg","country":null,"#,
-        r#""operator":null,"multi_sms":false,"max_price_micros":1,"started_at_ms":1,"#,
+        r#""operator":null,"multi_sms":false,"parameters":{},"max_price_micros":1,"#,
+        r#""started_at_ms":1,"#,
         r#""watermark":null}"#,
     );
 
@@ -338,6 +433,33 @@ mod tests {
         let Ok(Operation::GetNumber(request)) = number else { panic!("{number:?}") };
         let full = NumberRequest::new("tg").country("22").operator("ab").multi_sms();
         assert_eq!(request, full.max_price(Amount::from_micros(18_500_000)));
+        let list = Operation::from_json(
+            r#"{"op":"lease","service":"tg","countries":["22","0"],"min_price":"1.50",
+                "max_price_micros":9000000,"patience_ms":60000,"parameters":{"ref":"a\u0062"}}"#,
+        );
+        let Ok(Operation::Lease(request)) = list else { panic!("{list:?}") };
+        let full = NumberRequest::new("tg").countries(["22", "0"]).parameter("ref", "ab");
+        let full = full.min_price(Amount::from_micros(1_500_000)).max_price(9);
+        assert_eq!(request, full.patience(Duration::from_secs(60)));
+        let offered = Operation::from_json(
+            r#"{"op":"get_number","service":"tg","offers":[{"country":"22","country_name":"India",
+                "operator":null,"price_micros":5,"available":1},{"country":"0","operator":"a"}]}"#,
+        );
+        let Ok(Operation::GetNumber(request)) = offered else { panic!("{offered:?}") };
+        let offer = |country: &str, operator: Option<&str>, price: Option<i64>| OfferChoice {
+            country: country.to_owned(),
+            operator: operator.map(str::to_owned),
+            price: price.map(Amount::from_micros),
+        };
+        let offers = vec![offer("22", None, Some(5)), offer("0", Some("a"), None)];
+        assert_eq!(request, NumberRequest::new("tg").offer_choices(offers));
+        let query = Operation::from_json(
+            r#"{"op":"get_offers","service":"tg","countries":["22"],"min_price_micros":5,
+                "max_price":"9","min_available":7}"#,
+        );
+        let Ok(Operation::GetOffers(query)) = query else { panic!("{query:?}") };
+        let expected = OfferQuery::new("tg").countries(["22"]).min_price(Amount::from_micros(5));
+        assert_eq!(query, expected.max_price(9).min_available(7));
         let wait = Operation::from_json(
             r#" {"op":"wait_for_code","id":"1","timeout_ms":18446744073709551615,"interval_ms":6000,
                 "accept_same_code":true,"cancel_on_timeout":true} "#,
@@ -503,6 +625,21 @@ mod tests {
                 "`timeout_ms`",
             ),
             (r#"{"op":"get_orders","limit":[1]}"#, "`limit` is [1]"),
+            (r#"{"op":"get_number","service":"tg","countries":"22"}"#, "`countries` is \"22\""),
+            (r#"{"op":"get_number","service":"tg","countries":[22]}"#, "`countries` is [22]"),
+            (r#"{"op":"get_number","service":"tg","offers":[7]}"#, "`offers` is 7"),
+            (r#"{"op":"get_number","service":"tg","offers":[{}]}"#, "`country` is missing"),
+            (
+                r#"{"op":"get_number","service":"tg","offers":[{"country":"1","price":"2"}]}"#,
+                "unknown field `price`",
+            ),
+            (r#"{"op":"get_number","service":"tg","parameters":[]}"#, "`parameters` is []"),
+            (r#"{"op":"get_number","service":"tg","parameters":{"a":1}}"#, "`parameters` is 1"),
+            (r#"{"op":"get_number","service":"tg","patience_ms":-1}"#, "`patience_ms` is -1"),
+            (
+                r#"{"op":"get_offers","service":"tg","min_price":"1","min_price_micros":2}"#,
+                "`min_price` and `min_price_micros` disagree",
+            ),
             (r#"{"op":"buy"}"#, "`intent` is missing"),
             (r#"{"op":"buy","intent":{}}"#, "intent"),
         ] {

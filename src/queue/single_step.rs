@@ -69,7 +69,7 @@ impl Queue {
                 continue;
             };
             drop(state);
-            let is_call = matches!(job, Job::Call(_) | Job::Buy(..));
+            let is_call = matches!(job, Job::Call(_) | Job::Buy(..) | Job::Attempt(..));
             let work = move || shared.run(ticket, job, &handle);
             return SingleStep::Work { ticket, is_call, work: Box::new(work) };
         }

@@ -11,10 +11,11 @@ use super::operation::{Job, Operation, WorkKind};
 use super::output::Output;
 use super::schedule::{Pick, Schedule};
 use super::ticket::{Completion, Ticket};
-use crate::client::{PurchaseHandle, TOO_LATE_HINT, Task, UnheldActivation};
+use crate::client::{Fallback, PurchaseHandle, TOO_LATE_HINT, Task, UnheldActivation};
 use crate::clock::Moment;
+use crate::protocol::Purchase;
 use crate::transport::Phase;
-use crate::{Activation, CancelToken, Client, Error, ErrorKind, Result};
+use crate::{Activation, Attempt, CancelToken, Client, Error, ErrorKind, Result};
 
 /// Above this number, activations are dropped that no operation uses, even if they have not ended.
 const MAX_UNUSED: usize = 16_384;
@@ -111,6 +112,8 @@ struct Entry {
     running: Option<Running>,
     /// The error of a search for a purchase that is cancelled: the purchase stays unknown.
     unknown: Option<Box<Error>>,
+    /// The attempts of a purchase of one of several countries; the last one may be under way.
+    attempts: Vec<Attempt>,
 }
 
 /// The means to end a running operation.
@@ -146,7 +149,7 @@ impl State {
             Job::Call(_) => self.schedule.add_call(ticket),
             // A deadline of now, because it need not wait until the service may be called.
             Job::Local(_) => self.schedule.set_end(ticket, client.now().monotonic),
-            Job::Buy(_, deadline) => {
+            Job::Buy(_, deadline) | Job::Attempt(_, deadline) => {
                 self.schedule.add_purchase(ticket);
                 if let Some(deadline) = deadline {
                     self.schedule.set_end(ticket, *deadline);
@@ -156,6 +159,7 @@ impl State {
             | Job::Settle(_)
             | Job::SettleLeases(_)
             | Job::Reconcile(_)
+            | Job::Choose(_)
             | Job::Finish(_) => {
                 self.schedule.add_task(ticket, client.now().monotonic, job.end());
             }
@@ -168,7 +172,9 @@ impl State {
             _ => None,
         };
         let (job, running) = (Some(job), None);
-        let entry = Entry { user, name, is_change, activation, end, job, running, unknown };
+        let attempts = Vec::new();
+        let entry =
+            Entry { user, name, is_change, activation, end, job, running, unknown, attempts };
         if let Some(id) = &entry.activation {
             self.operations.entry(id.clone()).or_default().push(ticket);
         }
@@ -296,7 +302,7 @@ impl State {
             return None;
         };
         let mut handle = client.with_cancel(token);
-        if let Job::Buy(_, deadline) = &mut job {
+        if let Job::Buy(_, deadline) | Job::Attempt(_, deadline) = &mut job {
             let now = client.now().monotonic;
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.finish_unsent(client, ticket);
@@ -309,7 +315,7 @@ impl State {
             handle = handle.until(end);
         }
         let runs_on_at_close = match job {
-            Job::Buy(..) => true,
+            Job::Buy(..) | Job::Attempt(..) => true,
             Job::Call(_) | Job::Settle(_) | Job::SettleLeases(_) => entry.is_change,
             _ => false,
         };
@@ -322,12 +328,46 @@ impl State {
         let Some(entry) = self.entries.get(&ticket) else { return };
         let reason = "the call timed out before the purchase could be sent; nothing was sent";
         let error = Error::new(ErrorKind::Timeout, entry.name, reason).with_hint(TOO_LATE_HINT);
+        let error = error.with_attempts(entry.attempts.clone());
         self.finish(client, ticket, Err(error));
+    }
+
+    /// Lists the attempts of a purchase that begins or ended one, which is not sent any more.
+    pub(super) fn set_attempts(&mut self, ticket: Ticket, attempts: &[Attempt]) {
+        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        entry.attempts = attempts.to_vec();
+        if let Some(running) = &mut entry.running {
+            running.purchase = None;
+        }
+    }
+
+    /// Schedules the next attempt of a purchase, unless its ticket was cancelled. A queue that is
+    /// closing makes no further attempt.
+    pub(super) fn attempt_next(&mut self, client: &Client, ticket: Ticket, next: Box<Fallback>) {
+        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        entry.running = None;
+        entry.attempts = next.attempts().to_vec();
+        if self.is_closing {
+            self.cancel(client, ticket);
+            return;
+        }
+        let job = Job::attempt(client, next);
+        self.schedule.remove(ticket);
+        self.schedule.add_purchase(ticket);
+        if let Job::Attempt(_, Some(deadline)) = &job {
+            self.schedule.set_end(ticket, *deadline);
+        }
+        entry.job = Some(job);
     }
 
     /// Stores a task that sleeps, unless its ticket was cancelled.
     pub(super) fn sleep(&mut self, client: &Client, ticket: Ticket, job: Job, until: Duration) {
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        if let Job::Choose(fallback) = &job {
+            entry.attempts = fallback.attempts().to_vec();
+            // The deadline of the attempt before does not count any more.
+            self.schedule.remove(ticket);
+        }
         if self.is_closing {
             entry.running = None;
             self.cancel(client, ticket);
@@ -357,7 +397,25 @@ impl State {
         if !self.is_open(ticket) {
             return;
         }
-        let result = handle.detach(client, false).map(|purchase| {
+        let outcome = handle.detach(client, false);
+        self.finish_bought(client, ticket, handle, outcome);
+    }
+
+    /// Completes the ticket of a purchase whose outcome was taken.
+    pub(super) fn finish_bought(
+        &mut self,
+        client: &Client,
+        ticket: Ticket,
+        handle: &PurchaseHandle,
+        outcome: Result<Purchase>,
+    ) {
+        let attempts =
+            self.entries.get(&ticket).map(|entry| entry.attempts.clone()).unwrap_or_default();
+        let outcome = match outcome {
+            Ok(purchase) => Ok(Purchase { attempts, ..purchase }),
+            Err(error) => Err(error.with_attempts(attempts)),
+        };
+        let result = outcome.map(|purchase| {
             let activation = client.bought(handle.intent().clone(), purchase);
             let unheld = activation.unheld();
             // If the service sold the same id before, the id means the newest purchase from now on.
@@ -549,8 +607,17 @@ impl Taken {
 impl Entry {
     /// Cancels an operation; returns the error for its ticket.
     fn end(self, client: &Client) -> Error {
-        let Self { user: _, name, is_change, activation: _, end: _, job: _, running, unknown } =
-            self;
+        let Self { name, is_change, running, unknown, attempts, .. } = self;
+        Self::end_running(name, is_change, running, unknown, client).with_attempts(attempts)
+    }
+
+    fn end_running(
+        name: &str,
+        is_change: bool,
+        running: Option<Running>,
+        unknown: Option<Box<Error>>,
+        client: &Client,
+    ) -> Error {
         let cancelled =
             || unknown.map_or_else(|| Error::cancelled(name, Phase::Prepare), |error| *error);
         let Some(Running { token, purchase, runs_on_at_close: _ }) = running else {

@@ -51,10 +51,20 @@ impl Transport for FakeService {
         if request.lane == Lane::Charge {
             let mut purchases = self.purchases.lock().unwrap();
             *purchases += 1;
+            // The country says how the service answers.
+            if request.query.contains("country=none") {
+                return reply(200, "NO_NUMBERS".to_owned());
+            }
+            if request.query.contains("country=unknown") {
+                return reply(200, "ERROR_SQL".to_owned());
+            }
             if request.query.contains("service=again") {
                 return reply(200, "ACCESS_NUMBER:again_12000:91900000000".to_owned());
             }
             return reply(200, format!("ACCESS_NUMBER:bought_{purchases}:9190000000{purchases}"));
+        }
+        if request.query.contains("getPrices") {
+            return reply(200, r#"{"22":{"tg":{"cost":5}},"none1":{"tg":{"cost":5}}}"#.to_owned());
         }
         let Some(id) = request.query.split('&').find_map(|part| part.strip_prefix("id=")) else {
             return reply(200, "ACCESS_BALANCE:5.00".to_owned());
@@ -772,7 +782,9 @@ impl Transport for HoldingService {
             std::thread::sleep(MS);
         }
         *self.in_flight.lock().unwrap() -= 1;
-        let body = if request.lane == Lane::Charge {
+        let body = if request.query.contains("country=none") {
+            "NO_NUMBERS".to_owned()
+        } else if request.lane == Lane::Charge {
             format!("ACCESS_NUMBER:bought_{number}:91900000{number:04}")
         } else if request.query.contains("getOrders") {
             "[]".to_owned()
@@ -1111,4 +1123,174 @@ fn a_worker_replaces_the_timer_while_it_runs() {
     service.release("id=slow");
     queue.join(slow, 60 * SECOND).unwrap().unwrap().result.unwrap_err();
     assert_eq!(queue.workers(), 1);
+}
+
+/// The operation of a purchase in one of several countries.
+fn list(countries: &[&str], more: &str) -> String {
+    let countries = countries.iter().map(|code| format!("{code:?}")).collect::<Vec<_>>().join(",");
+    format!(
+        r#"{{"op":"get_number","service":"tg","countries":[{countries}],"max_price":"9"{more}}}"#
+    )
+}
+
+/// The countries of attempts, each with its refusal.
+fn shown(attempts: &[crate::Attempt]) -> Vec<String> {
+    let shown = |attempt: &crate::Attempt| {
+        let country = attempt.country.clone().unwrap_or_default();
+        attempt.refused.as_ref().map_or(country.clone(), |code| format!("{country} {code}"))
+    };
+    attempts.iter().map(shown).collect()
+}
+
+#[test]
+fn a_list_of_countries_is_attempted_in_order() {
+    for (countries, more, bought, attempts) in [
+        (
+            &["none1", "none2", "22"][..],
+            "",
+            true,
+            &["none1 NO_NUMBERS", "none2 NO_NUMBERS", "22"][..],
+        ),
+        (&["none1", "unknown", "22"], "", false, &["none1 NO_NUMBERS", "unknown"]),
+        (&["none1", "none2"], "", false, &["none1 NO_NUMBERS", "none2 NO_NUMBERS"]),
+        (
+            &["7", "none1", "22"],
+            r#","min_price":"5""#,
+            true,
+            &["7 skipped: not listed", "none1 NO_NUMBERS", "22"],
+        ),
+        (
+            &["22", "7"],
+            r#","min_price":"6""#,
+            false,
+            &["22 skipped: listed at 5.00", "7 skipped: not listed"],
+        ),
+    ] {
+        let mut fixture = Fixture::new();
+        let ticket = fixture.submit(&list(countries, more));
+        let done = fixture.run(SECOND);
+        let [(_, completion)] = &done[..] else { panic!("{countries:?}: {done:?}") };
+        assert_eq!(completion.ticket, ticket);
+        match &completion.result {
+            Ok(Output::Activation(number)) if bought => {
+                assert_eq!(shown(&number.purchase().unwrap().attempts), attempts);
+            }
+            Err(error) if !bought => {
+                assert_eq!(shown(error.attempts()), attempts);
+                let charge = if countries.contains(&"unknown") {
+                    Charge::Unknown
+                } else {
+                    Charge::NotCharged
+                };
+                assert_eq!(error.charge(), charge, "{error}");
+            }
+            other => panic!("{countries:?}: {other:?}"),
+        }
+        let sent = attempts.iter().filter(|attempt| !attempt.contains("skipped")).count();
+        assert_eq!(*fixture.service.purchases.lock().unwrap() as usize, sent);
+        assert_eq!(fixture.queue.shared.lock().load(), 0);
+    }
+}
+
+#[test]
+fn a_cancelled_pause_leaves_no_entry_behind() {
+    for closes in [false, true] {
+        let mut fixture = Fixture::new();
+        let ticket = fixture.submit(&list(&["none1", "none2"], r#","patience_ms":600000"#));
+        assert!(fixture.run(40 * SECOND).is_empty());
+        let sent = *fixture.service.purchases.lock().unwrap();
+        assert!(sent >= 4 && sent.is_multiple_of(2), "{sent}");
+        if closes {
+            assert!(fixture.queue.close(Duration::ZERO).is_empty());
+        } else {
+            assert!(fixture.queue.cancel(ticket));
+        }
+        let completion = fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap();
+        let error = completion.result.unwrap_err();
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, Charge::NotCharged));
+        assert_eq!(error.attempts().len(), sent as usize);
+        assert!(error.attempts().iter().all(|attempt| attempt.refused.is_some()));
+        assert_eq!(fixture.queue.shared.lock().load(), 0);
+        fixture.run(fixture.now() + 600 * SECOND);
+        assert_eq!(*fixture.service.purchases.lock().unwrap(), sent);
+        assert!(fixture.client.unclaimed().is_empty());
+    }
+}
+
+#[test]
+fn each_attempt_of_a_list_has_its_own_timeout() {
+    let mut fixture = Fixture::with_timeout(30 * SECOND);
+    let ticket = fixture.submit(&list(&["none1"], r#","patience_ms":100000"#));
+    let done = fixture.run(200 * SECOND);
+    let [(at, completion)] = &done[..] else { panic!("{done:?}") };
+    assert_eq!(completion.ticket, ticket);
+    let error = completion.result.as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoNumbers, "{error}");
+    assert!(*at > 60 * SECOND && *at <= 100 * SECOND, "{at:?}");
+    assert!(error.attempts().len() > 3);
+    // An attempt whose turn comes too late is not sent.
+    let ticket = fixture.submit(&list(&["none1", "22"], ""));
+    fixture.clock.advance(31 * SECOND);
+    let now = fixture.now();
+    let done = fixture.run(now + SECOND);
+    let [(_, completion)] = &done[..] else { panic!("{done:?}") };
+    assert_eq!(completion.ticket, ticket);
+    let error = completion.result.as_ref().unwrap_err();
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::NotCharged));
+    assert_eq!(fixture.queue.shared.lock().load(), 0);
+}
+
+#[test]
+fn a_pause_occupies_no_worker() {
+    let service = HoldingService::holding(&[]);
+    let (_client, queue) = service.queue(1);
+    let patient: Vec<Ticket> = (0..8)
+        .map(|at| submit(&queue, &list(&[&format!("none{at}")], r#","patience_ms":600000"#)))
+        .collect();
+    service.wait_for("country=none", patient.len());
+    for _ in 0..4 {
+        result(&queue, submit(&queue, BUY)).unwrap();
+    }
+    assert_eq!(queue.open(), patient.len());
+    for ticket in patient {
+        assert!(queue.cancel(ticket));
+        let error = result(&queue, ticket).unwrap_err();
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, Charge::NotCharged));
+    }
+}
+
+#[test]
+fn a_cancelled_attempt_is_unknown_and_the_last() {
+    let service = HoldingService::holding(&["country=held"]);
+    let (client, queue) = service.queue(2);
+    let ticket = submit(&queue, &list(&["none1", "held", "22"], r#","patience_ms":600000"#));
+    service.wait_for("country=held", 1);
+    assert!(queue.cancel(ticket));
+    let error = result(&queue, ticket).unwrap_err();
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, Charge::Unknown));
+    assert_eq!(shown(error.attempts()), ["none1 NO_NUMBERS", "held"]);
+    service.release("country=held");
+    queue.close(60 * SECOND);
+    assert_eq!((service.count("country=22"), client.unclaimed().len()), (0, 1));
+}
+
+#[test]
+fn closing_ends_a_list_after_its_attempt() {
+    let service = HoldingService::holding(&["country=none1"]);
+    let (client, queue) = service.queue(2);
+    let ticket = submit(&queue, &list(&["none1", "22"], ""));
+    service.wait_for("country=none1", 1);
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| queue.close(60 * SECOND));
+        // It refuses operations once it closes.
+        while queue.submit(Operation::from_json(r#"{"op":"budget_left"}"#).unwrap()).is_ok() {
+            std::thread::sleep(MS);
+        }
+        service.release("country=none1");
+        assert!(closing.join().unwrap().is_empty());
+    });
+    let error = result(&queue, ticket).unwrap_err();
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, Charge::NotCharged));
+    assert_eq!(shown(error.attempts()), ["none1 NO_NUMBERS"]);
+    assert_eq!((service.count("country=22"), client.unclaimed().len()), (0, 0));
 }

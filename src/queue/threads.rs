@@ -22,7 +22,7 @@ use super::output::Output;
 use super::schedule::Pick;
 use super::state::{State, Timer};
 use super::ticket::Ticket;
-use crate::client::{FINISH_CHECK, Step, Task};
+use crate::client::{FINISH_CHECK, Fallback, FallbackStep, PurchaseHandle, Step, Task};
 use crate::clock::Moment;
 use crate::protocol::json_output::fields;
 use crate::system::ReadyFd;
@@ -406,6 +406,14 @@ impl Shared {
                     self.finish(ticket, Err(error));
                 }
             }
+            Job::Choose(mut fallback) => {
+                let step = guarded(|| Ok(fallback.step(handle)));
+                self.choose(ticket, fallback, step.unwrap_or_else(FallbackStep::Done));
+            }
+            Job::Attempt(fallback, deadline) => {
+                let deadline = deadline.unwrap_or_else(|| handle.deadline());
+                self.attempt(ticket, fallback, deadline, handle);
+            }
             Job::Wait(task) => self.step(ticket, task, Job::Wait, Output::Sms, handle),
             Job::Settle(task) => self.step(ticket, task, Job::Settle, Output::Settlement, handle),
             Job::SettleLeases(task) => self.step(ticket, task, Job::SettleLeases, json, handle),
@@ -453,6 +461,21 @@ impl Shared {
         deadline: Duration,
         handle: &Client,
     ) -> Result<()> {
+        let purchase = self.carry_out(ticket, intent, deadline, handle)?;
+        let mut state = self.lock();
+        state.finish_purchase(&self.client, ticket, &purchase);
+        self.announce(&state);
+        Ok(())
+    }
+
+    /// Runs a purchase to its outcome.
+    fn carry_out(
+        &self,
+        ticket: Ticket,
+        intent: Intent,
+        deadline: Duration,
+        handle: &Client,
+    ) -> Result<Arc<PurchaseHandle>> {
         let (task, purchase) = handle.begin_purchase(intent, deadline)?;
         let purchase = Arc::new(purchase);
         let is_open = self.lock().set_purchase(ticket, &purchase);
@@ -461,10 +484,71 @@ impl Shared {
             purchase.abandon(&self.client);
         }
         task.run();
+        Ok(purchase)
+    }
+
+    /// Makes the next attempt of a purchase of one of several countries. After a refusal, the
+    /// purchase continues unless its ticket was completed meanwhile.
+    #[inline(never)]
+    fn attempt(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        mut fallback: Box<Fallback>,
+        deadline: Duration,
+        handle: &Client,
+    ) {
+        // The caller's patience may have ended before a worker was free.
+        let begun = guarded(|| match fallback.step(handle) {
+            FallbackStep::Buy => fallback.begin(handle).map(Ok),
+            other => Ok(Err(other)),
+        });
+        let intent = match begun {
+            Ok(Ok(intent)) => intent,
+            Ok(Err(step)) => return self.choose(ticket, fallback, step),
+            Err(error) => return self.finish(ticket, Err(error)),
+        };
+        self.lock().set_attempts(ticket, fallback.attempts());
+        let attempt = |intent| self.carry_out(ticket, intent, deadline, handle);
+        let purchase = guarded(|| intent.carry_out(attempt));
         let mut state = self.lock();
-        state.finish_purchase(&self.client, ticket, &purchase);
+        if !state.is_open(ticket) {
+            return;
+        }
+        let failed = match purchase {
+            Ok(purchase) => match purchase.detach(&self.client, false) {
+                Ok(bought) => {
+                    state.finish_bought(&self.client, ticket, &purchase, Ok(bought));
+                    return self.announce(&state);
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        if let Err(error) = fallback.failed(failed) {
+            state.finish(&self.client, ticket, Err(error));
+            return self.announce(&state);
+        }
+        // A cancellation finds no purchase any more: this one was refused.
+        state.set_attempts(ticket, fallback.attempts());
+        drop(state);
+        let step = guarded(|| Ok(fallback.step(handle)));
+        self.choose(ticket, fallback, step.unwrap_or_else(FallbackStep::Done));
+    }
+
+    /// Continues a purchase of one of several countries after its listed prices were read, after a
+    /// refusal, or after a pause.
+    fn choose(self: &Arc<Self>, ticket: Ticket, fallback: Box<Fallback>, step: FallbackStep) {
+        let mut state = self.lock();
+        match step {
+            FallbackStep::Buy => state.attempt_next(&self.client, ticket, fallback),
+            FallbackStep::SleepUntil(until) => {
+                state.sleep(&self.client, ticket, Job::Choose(fallback), until);
+            }
+            FallbackStep::Done(error) => state.finish(&self.client, ticket, Err(error)),
+        }
         self.announce(&state);
-        Ok(())
+        // The next step may be work of the other pool.
+        self.dispatch(state);
     }
 
     fn finish(&self, ticket: Ticket, result: Result<Output>) {

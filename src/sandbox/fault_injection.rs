@@ -32,6 +32,8 @@ pub(super) fn match_rule<'a>(
     let traits = RequestTraits {
         action: params.get("action").unwrap_or(""),
         service: params.get("service").or(of_order),
+        // The parameter `operator` pins a country.
+        country: params.get("operator").or(params.get("country")),
         id,
         status: params.get("status"),
         client,

@@ -45,6 +45,8 @@ impl Row {
 pub(super) struct FaultRule {
     action: Option<String>,
     service: Option<String>,
+    /// The country that getNumber requests, or pins with the parameter `operator`.
+    country: Option<String>,
     id: Option<String>,
     /// The status that setStatus sets.
     status_set: Option<String>,
@@ -85,6 +87,7 @@ pub(super) enum MatchStage {
 pub(super) struct RequestTraits<'a> {
     pub(super) action: &'a str,
     pub(super) service: Option<&'a str>,
+    pub(super) country: Option<&'a str>,
     pub(super) id: Option<&'a str>,
     pub(super) status: Option<&'a str>,
     pub(super) client: ClientTraits<'a>,
@@ -191,7 +194,7 @@ impl FaultRule {
                 return Err("\"match\" must be an object like {\"action\":\"getNumber\"}".into());
             }
         };
-        known_fields(traits, &["action", "service", "id", "status", "key_in", "agent"])?;
+        known_fields(traits, &["action", "service", "country", "id", "status", "key_in", "agent"])?;
         let owned = |name| Ok::<_, String>(text(traits, name)?.map(str::to_string));
         let api_key_location = owned("key_in")?;
         if api_key_location
@@ -227,6 +230,7 @@ impl FaultRule {
         Ok(Self {
             action: owned("action")?,
             service: owned("service")?,
+            country: owned("country")?,
             id: owned("id")?,
             status_set: owned("status")?,
             api_key_location,
@@ -257,7 +261,7 @@ impl FaultRule {
     }
 
     fn matches(&self, traits: RequestTraits<'_>) -> bool {
-        let RequestTraits { action, service, id, status, client } = traits;
+        let RequestTraits { action, service, country, id, status, client } = traits;
         let ClientTraits { api_key_location, agent } = client;
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.is_none() || wanted.as_deref() == found
@@ -266,6 +270,7 @@ impl FaultRule {
         let wanted = self.action.as_deref().map(canonical);
         wanted.is_none_or(|wanted| wanted == canonical(action))
             && is(&self.service, service)
+            && is(&self.country, country)
             && is(&self.id, id)
             && is(&self.status_set, status)
             && is(&self.api_key_location, Some(api_key_location))
@@ -285,6 +290,7 @@ impl FaultRule {
             "match": {
                 "action": self.action,
                 "service": self.service,
+                "country": self.country,
                 "id": self.id,
                 "status": self.status_set,
                 "key_in": self.api_key_location,
@@ -387,6 +393,7 @@ mod tests {
     const BUY: RequestTraits<'_> = RequestTraits {
         action: "getNumber",
         service: Some("tg"),
+        country: Some("22"),
         id: None,
         status: None,
         client: ClientTraits { api_key_location: "header", agent: Some("libsastaotp/0.1.0") },
@@ -406,8 +413,10 @@ mod tests {
     }
 
     #[test]
-    fn rules_match_key_location_and_agent() {
+    fn rules_match_country_key_location_and_agent() {
         for (traits, met) in [
+            (json!({"country": "22"}), true),
+            (json!({"country": "0"}), false),
             (json!({"key_in": "header"}), true),
             (json!({"key_in": "bearer"}), false),
             (json!({"agent": "libsastaotp/"}), true),

@@ -362,6 +362,22 @@ void catalogue() {
     CHECK(india != offers.end() && india->country_name() == "India" && india->price() &&
           india->available());
 
+    const std::vector<std::string> wanted{"22", "0"};
+    const auto listed =
+        shop.get_offers(sastaotp::offer_query("fb").countries(wanted).min_available(1));
+    CHECK(listed.size() == 2 && listed.cheapest() && listed.json().substr(0, 1) == "{");
+    CHECK(listed.cheapest()->price() <= listed[1].price() && !listed[0].operator_());
+    const auto within = shop.get_offers(sastaotp::offer_query("tg")
+                                            .countries({"22"})
+                                            .min_price(amount::from_rupees(1000))
+                                            .max_price(amount::from_rupees(2000)));
+    CHECK(within.empty() && !within.cheapest());
+    const auto offered = shop.get_number(sastaotp::number_request("fb").offers(listed));
+    CHECK(offered.purchase() && offered.purchase()->attempts().size() == 1);
+    const auto attempt = offered.purchase()->attempts()[0];
+    CHECK(attempt.country() == listed[0].country() && attempt.price() == listed[0].price());
+    CHECK(!attempt.operator_() && !attempt.refused());
+
     const auto prices = shop.get_prices("tg", "22");
     const auto price = prices.find("22", "tg");
     CHECK(price && price->price() == india->price() && price->country() == "22" &&
@@ -406,6 +422,39 @@ void catalogue() {
     CHECK(named.size() == 1 && named[0].code() == "22" && named[0].name() == "India" &&
           named[0].is_visible());
     CHECK(shop.get_countries("Atlantis").empty());
+}
+
+void several_countries() {
+    const client shop(account("countries"));
+    auto wanted = sastaotp::number_request("zz_ok")
+                      .countries({"9999", "22"})
+                      .max_price(amount::from_rupees(100))
+                      .patience(1min)
+                      .parameter("ref", "7")
+                      .parameters({{"providerIds", "1,2"}});
+    const auto copy = wanted;  // has its own arrays
+    wanted = sastaotp::number_request("zz_ok");
+    const auto number = shop.get_number(copy);
+    const auto attempts = number.purchase()->attempts();
+    CHECK(attempts.size() == 2 && attempts[0].country() == "9999" &&
+          attempts[0].refused() == "SERVICE_UNAVAILABLE" && !attempts[1].refused());
+    const std::vector<string_view> nowhere{"9999"};
+    try {
+        (void)shop.get_number(sastaotp::number_request("zz_ok").countries(nowhere).max_price(
+            amount::from_rupees(100)));
+        CHECK(!"it must throw");
+    } catch (const sastaotp::error &error) {
+        CHECK(error.status() == status::service_unavailable && error.attempts().size() == 1);
+    }
+    try {
+        (void)shop.get_number(sastaotp::number_request("zz_ok")
+                                  .country("22")
+                                  .min_price(amount::from_rupees(99))
+                                  .max_price(amount::from_rupees(100)));
+        CHECK(!"it must throw");
+    } catch (const sastaotp::error &error) {
+        CHECK(error.attempts()[0].refused() == "skipped: listed at 10.00");
+    }
 }
 
 void one_number() {
@@ -1245,6 +1294,7 @@ int main(int argc, char **argv) {
         texts();
         logs();
         catalogue();
+        several_countries();
         one_number();
         two_codes();
         leases();

@@ -49,6 +49,7 @@ static void clients_in_a_child(const inherited *of) {
     sastaotp_client *client = NULL;
     int64_t balance = 7;
     sastaotp_services *services = NULL;
+    sastaotp_offers *offers = NULL;
     sastaotp_prices *prices = NULL;
     sastaotp_countries *countries = NULL;
     sastaotp_orders *orders = NULL;
@@ -63,6 +64,9 @@ static void clients_in_a_child(const inherited *of) {
     PARENTS("client", sastaotp_client_with(of->handle, NULL, 1, &client, &error));
     PARENTS("client", sastaotp_client_get_balance(of->client, &balance, &error));
     PARENTS("client", sastaotp_client_get_services(of->client, NULL, &services, &error));
+    sastaotp_offer_query query = SASTAOTP_OFFER_QUERY_INIT;
+    query.service = "tg";
+    PARENTS("client", sastaotp_client_get_offers(of->client, &query, &offers, &error));
     PARENTS("client", sastaotp_client_get_prices(of->client, NULL, NULL, &prices, &error));
     PARENTS("client", sastaotp_client_get_countries(of->client, NULL, &countries, &error));
     PARENTS("client", sastaotp_client_get_orders(of->client, 1, 1, NULL, &orders, &error));

@@ -63,6 +63,13 @@ static void clients(const sastaotp_client *client, const sastaotp_config *config
     REJECTED_INTO(sastaotp_prices, "client",
                   sastaotp_client_get_prices(NULL, "tg", "22", place, error));
     REJECTED(PLACE, sastaotp_client_get_prices(client, "tg", "22", NULL, error));
+    sastaotp_offer_query query = SASTAOTP_OFFER_QUERY_INIT;
+    query.service = "tg";
+    REJECTED_INTO(sastaotp_offers, "client",
+                  sastaotp_client_get_offers(NULL, &query, place, error));
+    REJECTED_INTO(sastaotp_offers, "offer_query",
+                  sastaotp_client_get_offers(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_get_offers(client, &query, NULL, error));
     REJECTED_INTO(sastaotp_countries, "client",
                   sastaotp_client_get_countries(NULL, "India", place, error));
     REJECTED(PLACE, sastaotp_client_get_countries(client, "India", NULL, error));

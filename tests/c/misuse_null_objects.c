@@ -20,6 +20,8 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_error_fault(NULL) == NULL);
     CHECK(sastaotp_error_raw(NULL, NULL) == NULL && sastaotp_error_raw(NULL, &size) == NULL);
     CHECK(sastaotp_error_intent(NULL) == NULL);
+    CHECK_INT(sastaotp_error_attempt_count(NULL), 0);
+    CHECK(sastaotp_error_attempt(NULL, 0) == NULL);
     CHECK(sastaotp_error_json(NULL) == NULL);
     CHECK(!sastaotp_cancel_token_is_triggered(NULL));
     CHECK(!sastaotp_client_budget_left(NULL, &micros));
@@ -40,6 +42,7 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_offer_flag(NULL) == NULL);
     CHECK(sastaotp_service_logo(NULL) == NULL);
     CHECK(sastaotp_service_currency(NULL) == NULL);
+    CHECK(sastaotp_offer_operator(NULL) == NULL);
     CHECK(!sastaotp_offer_price_micros(NULL, &micros));
     CHECK(!sastaotp_offer_available(NULL, &large));
     CHECK_INT(sastaotp_prices_count(NULL), 0);
@@ -50,6 +53,16 @@ void getters_accept_null_objects(void) {
     CHECK(!sastaotp_prices_price_micros(NULL, 0, &micros));
     CHECK(!sastaotp_prices_available(NULL, 0, &large));
     CHECK(sastaotp_prices_json(NULL) == NULL);
+    CHECK_INT(sastaotp_offers_count(NULL), 0);
+    CHECK(sastaotp_offers_get(NULL, 0) == NULL);
+    CHECK(sastaotp_offers_cheapest(NULL) == NULL);
+    CHECK(sastaotp_offers_json(NULL) == NULL);
+    CHECK_INT(sastaotp_purchase_attempt_count(NULL), 0);
+    CHECK(sastaotp_purchase_attempt(NULL, 0) == NULL);
+    CHECK(sastaotp_attempt_country(NULL) == NULL);
+    CHECK(sastaotp_attempt_operator(NULL) == NULL);
+    CHECK(!sastaotp_attempt_price_micros(NULL, &micros));
+    CHECK(sastaotp_attempt_refused(NULL) == NULL);
     CHECK_INT(sastaotp_countries_count(NULL), 0);
     CHECK(sastaotp_countries_get(NULL, 0) == NULL);
     CHECK(sastaotp_countries_json(NULL) == NULL);
@@ -149,6 +162,7 @@ void getters_accept_null_objects(void) {
     sastaotp_client_free(NULL);
     sastaotp_services_free(NULL);
     sastaotp_prices_free(NULL);
+    sastaotp_offers_free(NULL);
     sastaotp_countries_free(NULL);
     sastaotp_orders_free(NULL);
     sastaotp_order_free(NULL);

@@ -261,6 +261,17 @@ void settings_at_the_ends_of_their_range_work(void) {
         check_context = NULL;                                           \
     } while (0)
 
+static const char *const *request_of_countries;
+
+/* A usual request with the first of the countries above instead of one country. */
+static sastaotp_number_request listed_request(size_t count) {
+    sastaotp_number_request request = sandbox_request("zz_never");
+    request.country = NULL;
+    request.countries = request_of_countries;
+    request.country_count = count;
+    return request;
+}
+
 void invalid_requests_are_refused(void) {
     static const sastaotp_number_request initial = SASTAOTP_NUMBER_REQUEST_INIT;
     sastaotp_error *error = NULL;
@@ -275,6 +286,26 @@ void invalid_requests_are_refused(void) {
     BAD_REQUEST((request.country = NULL, request.operator_ = "22", request.any_country = true),
                 "both an operator and any country");
     BAD_REQUEST(request.operator_ = "", "operator");
+    static const char *const countries[] = {"22", "0", "22", NULL};
+    static const sastaotp_offer *const no_offer[] = {NULL};
+    static const sastaotp_parameter parameters[] = {{"maxPrice", "1"}, {"ref", NULL}};
+    BAD_REQUEST((request.countries = countries, request.country_count = 2),
+                "in one of 2 countries");
+    request_of_countries = countries;
+    BAD_REQUEST(request = listed_request(0), "in one of 0 countries");
+    BAD_REQUEST(request = listed_request(3), "in one of 3 countries");
+    BAD_REQUEST(request = listed_request(4), "countries is NULL");
+    BAD_REQUEST(request = listed_request(SIZE_MAX), "countries has");
+    BAD_REQUEST((request.country = NULL, request.country_count = 1), "countries is NULL");
+    BAD_REQUEST((request.country = NULL, request.offers = no_offer, request.offer_count = 1),
+                "offer is NULL");
+    BAD_REQUEST((request.country = NULL, request.offer_count = 1), "offers is NULL");
+    BAD_REQUEST((request.parameters = parameters, request.parameter_count = 1), "maxPrice");
+    BAD_REQUEST((request.parameters = parameters + 1, request.parameter_count = 1),
+                "parameters is NULL");
+    BAD_REQUEST(request.parameter_count = 1, "parameters is NULL");
+    BAD_REQUEST(request.min_price_micros = -1, "minimum price");
+    BAD_REQUEST(request.min_price_micros = 101 * SASTAOTP_RUPEE, "minimum price");
     BAD_REQUEST(request.max_price_micros = 0, "price");
     BAD_REQUEST(request.max_price_micros = -1, "maximum price");
     BAD_REQUEST(request.max_price_micros = INT64_MIN, "maximum price");

@@ -32,6 +32,7 @@ static const struct {
     {"completions_reach_their_user_pointers", completions_reach_their_user_pointers},
     {"typed_submits_have_typed_results", typed_submits_have_typed_results},
     {"json_submits_have_typed_results", json_submits_have_typed_results},
+    {"a_purchase_tries_several_countries", a_purchase_tries_several_countries},
     {"claimed_numbers_have_number_and_price", claimed_numbers_have_number_and_price},
     {"try_wait_returns_null_without_a_code", try_wait_returns_null_without_a_code},
     {"a_lease_closes_through_a_triggered_token", a_lease_closes_through_a_triggered_token},

@@ -38,6 +38,7 @@ void completions_reach_their_user_pointers(void);
 /* suite_typed.c: submits and results of a queue without JSON. */
 void typed_submits_have_typed_results(void);
 void json_submits_have_typed_results(void);
+void a_purchase_tries_several_countries(void);
 void claimed_numbers_have_number_and_price(void);
 
 /* suite_cancel.c: tokens and signals. */

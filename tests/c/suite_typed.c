@@ -297,3 +297,88 @@ void claimed_numbers_have_number_and_price(void) {
     sastaotp_client_free(client);
     sandbox_do("assert", "{\"charges\":4,\"refunds\":4}");
 }
+
+/* Checks the attempts of a purchase: 22 refused, and 0 sold the number. */
+static void check_attempts(const sastaotp_activation *number) {
+    const sastaotp_purchase *purchase = sastaotp_activation_purchase(number);
+    CHECK_INT(sastaotp_purchase_attempt_count(purchase), 2);
+    const sastaotp_attempt *refused = sastaotp_purchase_attempt(purchase, 0);
+    const sastaotp_attempt *made = sastaotp_purchase_attempt(purchase, 1);
+    CHECK(sastaotp_purchase_attempt(purchase, 2) == NULL);
+    CHECK_TEXT(sastaotp_attempt_country(refused), "22");
+    CHECK_TEXT(sastaotp_attempt_refused(refused), "NO_NUMBERS");
+    CHECK_TEXT(sastaotp_attempt_country(made), "0");
+    CHECK(sastaotp_attempt_refused(made) == NULL && sastaotp_attempt_operator(made) == NULL);
+    CHECK(!sastaotp_attempt_price_micros(made, NULL));
+}
+
+void a_purchase_tries_several_countries(void) {
+    static const char *const countries[] = {"22", "0"};
+    static const sastaotp_parameter parameters[] = {{"ref", "a b"}, {"providerIds", "1,2"}};
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    sandbox_do("faults", "{\"match\":{\"action\":\"getNumber\",\"country\":\"22\"},"
+                         "\"fault\":\"html_page\",\"body\":\"NO_NUMBERS\",\"times\":0}");
+    sastaotp_number_request request = sandbox_request("zz_ok");
+    request.country = NULL;
+    request.countries = countries;
+    request.country_count = 2;
+    request.parameters = parameters;
+    request.parameter_count = 2;
+    request.patience_ms = 60000;
+    sastaotp_activation *number = NULL;
+    WORKS(sastaotp_client_get_number(client, &request, &number, &error));
+    check_attempts(number);
+    WORKS(sastaotp_activation_keep(number, &error));
+    sastaotp_activation_free(number);
+
+    sastaotp_queue *queue = NULL;
+    uint64_t ticket = 0;
+    WORKS(sastaotp_queue_new(client, 0, &queue, &error));
+    WORKS(sastaotp_queue_submit_get_number(queue, &request, NULL, &ticket, &error));
+    sastaotp_completion *completion = completion_of(queue, ticket, ACTIVATION);
+    check_attempts(sastaotp_completion_activation(completion));
+    sastaotp_completion_free(completion);
+
+    /* All countries refuse. */
+    request.country_count = 1;
+    request.patience_ms = 0;
+    FAILS(sastaotp_client_get_number(client, &request, &number, &error),
+          SASTAOTP_ERROR_NO_NUMBERS);
+    CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_NONE);
+    CHECK_INT(sastaotp_error_attempt_count(error), 1);
+    CHECK_TEXT(sastaotp_attempt_refused(sastaotp_error_attempt(error, 0)), "NO_NUMBERS");
+    sastaotp_error_free(error);
+    error = NULL;
+
+    /* The cheapest offer. */
+    sastaotp_offer_query query = SASTAOTP_OFFER_QUERY_INIT;
+    sastaotp_offers *offers = NULL;
+    int64_t first = 0, second = 0;
+    query.service = "fb";
+    query.countries = countries;
+    query.country_count = 2;
+    query.min_available = 1;
+    WORKS(sastaotp_client_get_offers(client, &query, &offers, &error));
+    CHECK_INT(sastaotp_offers_count(offers), 2);
+    CHECK(sastaotp_offers_cheapest(offers) == sastaotp_offers_get(offers, 0));
+    CHECK(sastaotp_offer_price_micros(sastaotp_offers_get(offers, 0), &first));
+    CHECK(sastaotp_offer_price_micros(sastaotp_offers_get(offers, 1), &second));
+    CHECK(first <= second && sastaotp_offers_get(offers, 2) == NULL);
+    CHECK(sastaotp_offer_operator(sastaotp_offers_get(offers, 0)) == NULL);
+    CHECK(json_is_valid(sastaotp_offers_json(offers)));
+    const sastaotp_offer *const both[] = {sastaotp_offers_get(offers, 1),
+                                          sastaotp_offers_get(offers, 0)};
+    sastaotp_number_request offered = SASTAOTP_NUMBER_REQUEST_INIT;
+    offered.service = "fb";
+    offered.offers = both;
+    offered.offer_count = 2;
+    WORKS(sastaotp_client_get_number(client, &offered, &number, &error));
+    const sastaotp_purchase *purchase = sastaotp_activation_purchase(number);
+    CHECK(sastaotp_attempt_price_micros(sastaotp_purchase_attempt(purchase, 0), &first));
+    CHECK_INT(first, second);
+    sastaotp_activation_free(number);
+    sastaotp_offers_free(offers);
+    sastaotp_queue_free(queue);
+    sastaotp_client_free(client);
+}

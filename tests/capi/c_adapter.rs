@@ -195,6 +195,14 @@ impl Error {
         text(unsafe { sastaotp_error_fault(self.get()) })
     }
 
+    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+        let count = unsafe { sastaotp_error_attempt_count(self.get()) };
+        assert!(unsafe { sastaotp_error_attempt(self.get(), count) }.is_null());
+        (0..count)
+            .map(|index| Attempt::read(unsafe { sastaotp_error_attempt(self.get(), index) }))
+            .collect()
+    }
+
     pub(crate) fn intent(&self) -> Option<Intent> {
         let intent = unsafe { sastaotp_error_intent(self.get()) };
         (!intent.is_null()).then(|| Intent(IntentOf::Error(self.clone())))
@@ -272,10 +280,105 @@ impl Intent {
     }
 }
 
+/// An attempt of a purchase of one of several countries.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub(crate) struct Attempt {
+    pub(crate) country: Option<String>,
+    pub(crate) operator: Option<String>,
+    pub(crate) price: Option<Amount>,
+    pub(crate) refused: Option<String>,
+}
+
+impl Attempt {
+    fn read(attempt: *const sastaotp_attempt) -> Self {
+        assert!(!attempt.is_null());
+        unsafe {
+            Self {
+                country: text(sastaotp_attempt_country(attempt)),
+                operator: text(sastaotp_attempt_operator(attempt)),
+                price: optional(|place| sastaotp_attempt_price_micros(attempt, place))
+                    .map(Amount::from_micros),
+                refused: text(sastaotp_attempt_refused(attempt)),
+            }
+        }
+    }
+}
+
+/// An offer of a list, which lives as long as its last offer.
+#[derive(Clone)]
+pub(crate) struct ListedOffer {
+    pub(crate) country: String,
+    pub(crate) country_name: String,
+    pub(crate) price: Option<Amount>,
+    offer: *const sastaotp_offer,
+    _list: Arc<Object<sastaotp_offers>>,
+}
+
+impl PartialEq for ListedOffer {
+    fn eq(&self, other: &Self) -> bool {
+        let place = |offer: &Self| (offer.country.clone(), offer.price);
+        place(self) == place(other)
+    }
+}
+
+impl fmt::Debug for ListedOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {:?}", self.country, self.price)
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct OfferQuery {
+    service: CString,
+    countries: Option<Vec<CString>>,
+    min_price: i64,
+    max_price: i64,
+    min_available: u64,
+}
+
+impl OfferQuery {
+    pub(crate) fn new(service: &str) -> Self {
+        let service = c_string(service);
+        Self { service, countries: None, min_price: 0, max_price: 0, min_available: 0 }
+    }
+
+    pub(crate) fn countries<'a>(self, codes: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { countries: Some(codes.into_iter().map(c_string).collect()), ..self }
+    }
+
+    pub(crate) fn min_price(self, price: impl Into<Amount>) -> Self {
+        Self { min_price: price.into().micros(), ..self }
+    }
+
+    pub(crate) fn max_price(self, price: impl Into<Amount>) -> Self {
+        Self { max_price: price.into().micros(), ..self }
+    }
+
+    pub(crate) fn min_available(self, count: u64) -> Self {
+        Self { min_available: count, ..self }
+    }
+}
+
+/// The pointers of texts, and NULL if there is no list.
+fn pointers(texts: Option<&Vec<CString>>) -> Vec<*const c_char> {
+    texts.into_iter().flatten().map(|text| text.as_ptr()).collect()
+}
+
+/// The start of an array, and NULL if there is no list.
+fn array<T, L>(list: Option<&L>, pointers: &[T]) -> *const T {
+    if list.is_some() { pointers.as_ptr() } else { null() }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct NumberRequest {
     service: String,
     country: Option<String>,
+    countries: Option<Vec<CString>>,
+    offers: Option<Vec<ListedOffer>>,
+    parameters: Vec<(CString, CString)>,
+    min_price: i64,
+    patience: Duration,
     operator: Option<String>,
     any_country: bool,
     max_price: Option<Amount>,
@@ -287,6 +390,11 @@ impl NumberRequest {
         Self {
             service: service.to_owned(),
             country: None,
+            countries: None,
+            offers: None,
+            parameters: Vec::new(),
+            min_price: 0,
+            patience: Duration::ZERO,
             operator: None,
             any_country: false,
             max_price: None,
@@ -296,6 +404,27 @@ impl NumberRequest {
 
     pub(crate) fn country(self, country: &str) -> Self {
         Self { country: Some(country.to_owned()), ..self }
+    }
+
+    pub(crate) fn countries<'a>(self, codes: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { countries: Some(codes.into_iter().map(c_string).collect()), ..self }
+    }
+
+    pub(crate) fn offers<'a>(self, offers: impl IntoIterator<Item = &'a ListedOffer>) -> Self {
+        Self { offers: Some(offers.into_iter().cloned().collect()), ..self }
+    }
+
+    pub(crate) fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.parameters.push((c_string(name), c_string(value)));
+        self
+    }
+
+    pub(crate) fn min_price(self, price: impl Into<Amount>) -> Self {
+        Self { min_price: price.into().micros(), ..self }
+    }
+
+    pub(crate) fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(crate) fn operator(self, code: &str) -> Self {
@@ -326,15 +455,30 @@ impl NumberRequest {
             // The C interface has one member for both.
             (Some(_), true) => panic!("both a maximum price and any price"),
         };
+        let countries = pointers(self.countries.as_ref());
+        let offers: Vec<_> = self.offers.iter().flatten().map(|offer| offer.offer).collect();
+        let parameter = |(name, value): &(CString, CString)| sastaotp_parameter {
+            name: name.as_ptr(),
+            value: value.as_ptr(),
+        };
+        let parameters: Vec<_> = self.parameters.iter().map(parameter).collect();
         let request = sastaotp_number_request {
             size: size_of::<sastaotp_number_request>(),
             service: service.as_ptr(),
             country: optional_ptr(country.as_ref()),
+            countries: array(self.countries.as_ref(), &countries),
+            country_count: countries.len(),
+            offers: array(self.offers.as_ref(), &offers),
+            offer_count: offers.len(),
             operator_: optional_ptr(operator.as_ref()),
+            parameters: parameters.as_ptr(),
+            parameter_count: parameters.len(),
+            min_price_micros: self.min_price,
             max_price_micros,
+            patience_ms: millis(self.patience),
             any_country: self.any_country.into(),
             multi_sms: false.into(),
-            reserved: [0; 6],
+            reserved: [0; 2],
         };
         call(&raw const request)
     }
@@ -412,6 +556,7 @@ impl Status {
 pub(crate) struct Purchase {
     pub(crate) activation_id: String,
     pub(crate) warnings: Vec<String>,
+    pub(crate) attempts: Vec<Attempt>,
     phone_number: String,
 }
 
@@ -422,6 +567,9 @@ impl Purchase {
             Self {
                 activation_id: required_text(sastaotp_purchase_activation_id(purchase)),
                 warnings: warnings.map_while(|warning| warning).collect(),
+                attempts: (0..sastaotp_purchase_attempt_count(purchase))
+                    .map(|index| Attempt::read(sastaotp_purchase_attempt(purchase, index)))
+                    .collect(),
                 phone_number: required_text(sastaotp_purchase_phone_number(purchase)),
             }
         })
@@ -706,6 +854,50 @@ impl Client {
             )
         });
         prices.map(Prices)
+    }
+
+    pub(crate) fn get_offers(&self, query: &OfferQuery) -> Result<Vec<ListedOffer>> {
+        self.listed_offers(query, |offers, at| unsafe { sastaotp_offers_get(offers, at) })
+    }
+
+    pub(crate) fn cheapest_offer(&self, query: &OfferQuery) -> Result<Option<ListedOffer>> {
+        let cheapest = |offers: *const sastaotp_offers, at| {
+            if at == 0 { unsafe { sastaotp_offers_cheapest(offers) } } else { null() }
+        };
+        self.listed_offers(query, cheapest).map(|offers| offers.into_iter().next())
+    }
+
+    fn listed_offers(
+        &self,
+        query: &OfferQuery,
+        get: impl Fn(*const sastaotp_offers, usize) -> *const sastaotp_offer,
+    ) -> Result<Vec<ListedOffer>> {
+        let countries = pointers(query.countries.as_ref());
+        let query = sastaotp_offer_query {
+            size: size_of::<sastaotp_offer_query>(),
+            service: query.service.as_ptr(),
+            countries: array(query.countries.as_ref(), &countries),
+            country_count: countries.len(),
+            min_price_micros: query.min_price,
+            max_price_micros: query.max_price,
+            min_available: query.min_available,
+            reserved: [0; 8],
+        };
+        let list = Arc::new(create(sastaotp_offers_free, |place, error| unsafe {
+            sastaotp_client_get_offers(self.get(), &raw const query, place, error)
+        })?);
+        let offers = (0..).map(|at| get(list.0, at)).take_while(|offer| !offer.is_null());
+        let offer = |offer| unsafe {
+            ListedOffer {
+                country: required_text(sastaotp_offer_country(offer)),
+                country_name: required_text(sastaotp_offer_country_name(offer)),
+                price: optional(|place| sastaotp_offer_price_micros(offer, place))
+                    .map(Amount::from_micros),
+                offer,
+                _list: Arc::clone(&list),
+            }
+        };
+        Ok(offers.map(offer).collect())
     }
 
     pub(crate) fn find_country(&self, name: &str) -> Result<Vec<Country>> {
@@ -1161,6 +1353,10 @@ impl Lease {
 
     pub(crate) fn id(&self) -> String {
         self.activation().id
+    }
+
+    pub(crate) fn purchase(&self) -> Option<Purchase> {
+        self.activation().purchase()
     }
 
     pub(crate) fn wait_for_code(&self, options: impl Into<WaitOptions>) -> Result<Sms> {

@@ -26,6 +26,8 @@ mod handles;
 mod moved;
 #[path = "../transport/server.rs"]
 mod network;
+#[path = "../client/offers.rs"]
+mod offers;
 mod purchases;
 #[path = "../client/reads.rs"]
 mod reads;

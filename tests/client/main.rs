@@ -9,6 +9,7 @@ mod field_cases;
 mod fixture;
 mod handles;
 mod histories;
+mod offers;
 mod progress;
 mod reads;
 mod refusals;

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sastaotp::{
-    Amount, Charge, Durability, ErrorKind, Intent, OnTooEarly, Resolution, Retry, SettlementState,
+    Amount, Charge, Durability, ErrorKind, Intent, NumberRequest, OnTooEarly, Resolution, Retry,
+    SettlementState,
 };
 use serde_json::json;
 
@@ -60,6 +61,39 @@ fn lost_reply_is_found_by_the_next_process() {
     next.client.resolve(&intent, Resolution::Made(id.clone())).unwrap();
     next.kill();
     assert_eq!(fixture.start().listed(), (vec![id], 0));
+}
+
+#[test]
+fn each_attempt_of_a_list_is_in_the_journal() {
+    let fixture = Fixture::new();
+    let process = fixture.try_start(budget()).unwrap();
+    let in_country = |country: &str| json!({"action": "getNumber", "country": country});
+    fixture.control(
+        "faults",
+        json!({"match": in_country("22"), "fault": "html_page", "body": "NO_NUMBERS"}),
+    );
+    fixture.control("faults", json!({"match": in_country("0"), "fault": "reply_lost"}));
+    let list = NumberRequest::new("zz_ok").countries(["22", "0", "6"]);
+    let list = list.max_price(Amount::from_rupees(100)).parameter("ref", "a b");
+    let error = process.client.get_number(list).unwrap_err();
+    assert_eq!((error.charge(), error.attempts().len()), (Charge::Unknown, 2));
+    let intent = error.intent().unwrap().clone();
+    assert_eq!(intent.parameters(), [("ref".to_owned(), "a b".to_owned())]);
+    process.kill();
+    let files = fixture.machine.files();
+    let text: String =
+        files.iter().map(|(_, contents)| String::from_utf8_lossy(contents).into_owned()).collect();
+    let count = |record: &str| text.matches(&format!(r#""record":"{record}""#)).count();
+    assert_eq!((count("intent"), count("refused"), count("unknown")), (2, 1, 1), "{text}");
+
+    // The next process counts only the last attempt, and finds its order.
+    let next = fixture.try_start(budget()).unwrap();
+    assert_eq!(next.listed(), (vec![], 1));
+    assert_eq!(next.client.budget_left(), Some(Amount::from_rupees(BUDGET - 100)));
+    let found = next.client.reconcile(&intent).unwrap();
+    let ids: Vec<_> =
+        found.candidates.iter().filter_map(|order| order.activation_id.clone()).collect();
+    assert_eq!(fixture.charged(), ids);
 }
 
 #[test]

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 pub(crate) struct WantedNumber {
     pub(crate) service: &'static str,
     pub(crate) country: Option<&'static str>,
+    /// Several countries instead, and how long to go on if all of them refuse.
+    pub(crate) countries: Vec<&'static str>,
+    pub(crate) patience: Duration,
     /// In whole rupees; `None` accepts any price.
     pub(crate) max_price: Option<i32>,
 }
@@ -162,6 +165,14 @@ impl Command {
         matches!(self, Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber { .. })
     }
 
+    /// Returns how long a purchase of one of several countries goes on; `None` for other calls.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::GetNumber(wanted) if wanted.is_list() => Some(wanted.patience),
+            _ => None,
+        }
+    }
+
     /// Returns the activation that the call concerns.
     pub(crate) fn id(&self) -> Option<&str> {
         match self {
@@ -263,9 +274,18 @@ impl Command {
 }
 
 impl WantedNumber {
+    /// Returns whether the purchase may make several attempts.
+    pub(crate) fn is_list(&self) -> bool {
+        !self.countries.is_empty()
+    }
+
     fn operation(&self, op: &str) -> Value {
         let mut operation = json!({"op": op, "service": self.service});
         match self.country {
+            _ if self.is_list() => {
+                operation["countries"] = self.countries.clone().into();
+                operation["patience_ms"] = millis(self.patience).into();
+            }
             Some(country) => operation["country"] = country.into(),
             None => operation["any_country"] = true.into(),
         }
@@ -275,6 +295,9 @@ impl WantedNumber {
     fn request(&self) -> NumberRequest {
         let mut request = NumberRequest::new(self.service);
         request = match self.country {
+            _ if self.is_list() => {
+                request.countries(self.countries.iter().copied()).patience(self.patience)
+            }
             Some(country) => request.country(country),
             None => request.any_country(),
         };

@@ -11,7 +11,7 @@ use crate::history::{Call, Event, Exchange, History, Outcome, Step};
 use crate::network::FAULTS;
 
 /// How often each outcome must happen in 20,000 runs.
-const OUTCOMES: [(&str, u64); 44] = [
+const OUTCOMES: [(&str, u64); 49] = [
     ("NotSent", 500),
     ("NotSent, then sent and charged", 100),
     ("Refused", 500),
@@ -21,6 +21,11 @@ const OUTCOMES: [(&str, u64); 44] = [
     ("bought after the client gave up", 100),
     ("Refused: the intent was sent before", 100),
     ("purchases of one kind in parallel", 300),
+    ("list: bought after refusals", 500),
+    ("list: refused everywhere", 500),
+    ("list: unknown after refusals", 100),
+    ("list: repeated after a pause", 300),
+    ("list: crashed between attempts", 50),
     ("reconciled: found", 500),
     ("reconciled: not found", 500),
     ("reconciled: proved", 20),
@@ -137,12 +142,31 @@ impl Coverage {
                 self.add_one("purchases of one kind in parallel");
             }
             let exchanges: Vec<&Exchange> = history.of(number).collect();
+            self.count_list(call, &exchanges);
             let Some(end) = &call.end else { continue };
             match &end.result {
                 Ok(value) => self.count_result(history, call, value, &exchanges),
                 Err(error) => self.count_error(call, error, &exchanges),
             }
         }
+    }
+
+    /// Counts a purchase of one of several countries.
+    fn count_list(&mut self, call: &Call, exchanges: &[&Exchange]) {
+        let Command::GetNumber(wanted) = &call.command else { return };
+        let sent = exchanges.iter().filter(|exchange| exchange.is_sent).count();
+        if !wanted.is_list() || sent < 2 {
+            return;
+        }
+        if sent > wanted.countries.len() {
+            self.add_one("list: repeated after a pause");
+        }
+        self.add_one(match call.end.as_ref().map(|end| &end.result) {
+            None => "list: crashed between attempts",
+            Some(Ok(_)) => "list: bought after refusals",
+            Some(Err(error)) if error.charge() == Charge::Unknown => "list: unknown after refusals",
+            Some(Err(_)) => "list: refused everywhere",
+        });
     }
 
     fn count_result(

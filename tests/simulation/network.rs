@@ -134,6 +134,8 @@ pub(crate) struct Conditions {
     /// How often a request meets a fault, per thousand; first reads and changes, then purchases.
     pub(crate) faults: u64,
     pub(crate) charge_faults: u64,
+    /// How often a country has no number when one is bought, per thousand.
+    pub(crate) refusals: u64,
     /// How often a request or a reply is slow, per thousand.
     pub(crate) slow: u64,
     /// The begin and end of an outage, and the fault that requests meet during it.
@@ -152,6 +154,7 @@ impl Conditions {
             latency: *random.one_of(&[2, 50, 400, 3_000]),
             faults,
             charge_faults: *random.one_of(&[0, faults, 300, 600]),
+            refusals: *random.one_of(&[0, 0, 300, 700]),
             slow: *random.one_of(&[0, 10, 50]),
             outage,
         }
@@ -360,7 +363,16 @@ impl ProcessTransport {
             Some((_, _, fault)) => Some(fault),
             None => random.chance(often).then(|| Fault::draw(&mut random)),
         };
-        let rule = fault.map_or(Value::Null, |fault| self.rule(fault, &mut random));
+        let is_refused =
+            fault.is_none() && lane == Lane::Charge && random.chance(conditions.refusals);
+        let rule = match fault {
+            Some(fault) => self.rule(fault, &mut random),
+            None if is_refused => {
+                let action = json!({"action": "getNumber"});
+                json!({"match": action, "fault": "html_page", "body": "NO_NUMBERS"})
+            }
+            None => Value::Null,
+        };
         let way = |random: &mut Random| {
             let longest: u64 = match random.below(1_000) {
                 drawn if drawn < conditions.slow / 4 => 100_000,
@@ -468,7 +480,8 @@ impl ProcessTransport {
             cancel: &CancelToken::new(),
             latch: request.latch,
         };
-        let (reply, hangs) = self.gateway.deliver(number, &inside, fault.map(|_| &rule));
+        let (reply, hangs) =
+            self.gateway.deliver(number, &inside, (!rule.is_null()).then_some(&rule));
         let takes = hangs + returns_in;
         if takes > left() && reply.is_ok() {
             let is_slept = self.clock.sleep(left(), cancel);

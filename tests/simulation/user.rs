@@ -35,6 +35,10 @@ const SERVICES: [(u64, &str); 20] = [
     (3, "ds"),
 ];
 
+/// The countries of lists. The service does not know the first, and many services are not sold in
+/// some of the others.
+const COUNTRIES: [&str; 8] = ["9999", "22", "0", "6", "91", "12", "187", "48"];
+
 struct User<'a> {
     process: &'a Process,
     number: usize,
@@ -140,9 +144,13 @@ impl User<'_> {
         let wanted = WantedNumber {
             service: self.random.weighted(&SERVICES),
             country: self.random.chance(850).then_some("22"),
+            countries: Vec::new(),
+            patience: Duration::ZERO,
             max_price: self.random.weighted(&[(8, Some(80)), (1, Some(3)), (2, None)]),
         };
-        let command = if self.random.chance(500) {
+        let command = if self.random.chance(250) {
+            Command::GetNumber(WantedNumber { country: None, ..self.listed(wanted) })
+        } else if self.random.chance(500) {
             let Ok(intent) = self.call(&Command::Intend(wanted))? else { return Ok(None) };
             let intent = intent.to_string();
             self.process.disk.lock().unwrap().push(Saved::Intent(intent.clone()));
@@ -158,6 +166,19 @@ impl User<'_> {
             self.call(&command)?.ok();
         }
         Ok(id)
+    }
+
+    /// Returns the request with a list of one to five countries instead.
+    fn listed(&mut self, wanted: WantedNumber) -> WantedNumber {
+        let mut countries = Vec::new();
+        for _ in 0..=self.random.below(4) {
+            let country = *self.random.one_of(&COUNTRIES);
+            if !countries.contains(&country) {
+                countries.push(country);
+            }
+        }
+        let seconds = *self.random.one_of(&[0, 0, 5, 40, 150]);
+        WantedNumber { countries, patience: Duration::from_secs(seconds), ..wanted }
     }
 
     /// Makes a purchase, and finds out whether it was made.

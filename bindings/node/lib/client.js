@@ -129,6 +129,12 @@ class Client {
     return queue.run(encodeOperation(name, positional, options), signal)
   }
 
+  /** Returns the first offer of getOffers, or null if there is none. */
+  async cheapestOffer(service, options) {
+    const [cheapest = null] = await this.getOffers(service, options)
+    return cheapest
+  }
+
   /** Buys a number like getNumber, and settles it when the lease ends. */
   async lease(service, options) {
     // Retained before the purchase, because the client may be closed while it is in flight.

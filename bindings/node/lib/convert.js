@@ -29,8 +29,8 @@ function dateOf(millis) {
 
 /**
  * Converts a value of the core's JSON. Names become camel case, `price_micros` becomes `price` and
- * `priceMicros`, and `created_at_ms` becomes the Date `createdAt`. The service's reply, `raw`, is
- * not changed. A field that the core adds later needs no change here.
+ * `priceMicros`, and `created_at_ms` becomes the Date `createdAt`. The service's reply, `raw`, and
+ * `parameters` are not changed. A field that the core adds later needs no change here.
  */
 function convert(value) {
   if (Array.isArray(value)) return value.map(convert)
@@ -38,7 +38,8 @@ function convert(value) {
   const result = {}
   for (const name in value) {
     const field = value[name]
-    if (name === 'raw') result.raw = field
+    // The names of parameters are the caller's.
+    if (name === 'raw' || name === 'parameters') result[name] = field
     else if (name.endsWith('_micros')) {
       result[camelCase(name.slice(0, -7))] = rupees(field)
       result[camelCase(name)] = exactMicros(field)

@@ -1,6 +1,6 @@
 // The error classes, and the class of each error kind of the core.
 
-const { camelCase } = require('./convert.js')
+const { camelCase, convert } = require('./convert.js')
 
 /** The `code` that Node gives to an aborted operation. */
 const ABORT_CODE = 'ABORT_ERR'
@@ -18,6 +18,7 @@ class SastaotpError extends Error {
     this.retryAfterMs = fields.retryAfterMs ?? null
     this.fault = fields.fault ?? null
     this.intent = fields.intent ?? null
+    this.attempts = fields.attempts ?? []
     this.hint = fields.hint ?? ''
     this.raw = fields.raw ?? null
   }
@@ -129,6 +130,7 @@ function createError({ kind, message, ...rest }, { intent, reason } = {}) {
   const fields = { kind, cause: kind === 'cancelled' ? reason : undefined }
   for (const [name, value] of Object.entries(rest)) fields[camelCase(name)] = value
   fields.intent = intent
+  fields.attempts = convert(fields.attempts ?? [])
   if (fields.charge === 'unknown') return new OutcomeUnknownError(message, fields)
   const ErrorClass = CLASS_OF_KIND[kind] ?? (fields.code ? ApiError : SastaotpError)
   return new ErrorClass(withOptionNames(message), fields)

@@ -170,12 +170,88 @@ export type CountryChoice =
       anyCountry: true
     }
 
-export type NumberOptions = CallOptions &
+/**
+ * Several countries, or several offers with their prices. The purchase tries them in this order,
+ * and moves on only after the service refused the country: it has no number there, does not sell
+ * the service there, or sells it above the maximum price. Any other failure ends the call, and an
+ * unknown outcome is never followed by another attempt. Each attempt has the full timeout, and the
+ * budget reserves one attempt at a time. `Purchase.attempts` and `SastaotpError.attempts` list
+ * them.
+ */
+export type SeveralCountries =
+  | ({
+      /** 1 to 100 different country codes from `getCountries`. */
+      countries: Iterable<string>
+      offers?: undefined
+    } & PriceLimit)
+  | {
+      countries?: undefined
+      /**
+       * 1 to 100 different offers of `getOffers`. An offer is bought for at most its price, and at
+       * most for the maximum price if that is set.
+       */
+      offers: Iterable<Pick<Offer, 'country' | 'operator' | 'priceMicros'>>
+      maxPrice?: Rupees | undefined
+      maxPriceMicros?: number | undefined
+      acceptAnyPrice?: undefined
+    }
+
+/** The options of every number. */
+export interface NumberFeatures {
+  /** Buys a number that can receive several codes. */
+  multiSms?: boolean | undefined
+  /**
+   * Parameters for a service that has more of them, such as `{ providerIds: '1,2' }`: at most 16.
+   * One that this library sets itself is refused. They are part of the intent.
+   */
+  parameters?: Record<string, string> | undefined
+}
+
+/** The options of an intent, which is one attempt in one country. */
+export type IntentOptions = CallOptions &
   PriceLimit &
-  CountryChoice & {
-    /** Buys a number that can receive several codes. */
-    multiSms?: boolean | undefined
-  }
+  CountryChoice &
+  NumberFeatures & { countries?: undefined; offers?: undefined }
+
+export type NumberOptions = CallOptions &
+  NumberFeatures & {
+    /**
+     * The lowest price in rupees: cheaper numbers are often used ones. The call reads the listed
+     * prices once. It skips a country whose listed price is below this one or above the maximum,
+     * and a country that is not listed.
+     */
+    minPrice?: Rupees | undefined
+    /** The lowest price in millionths of a rupee. */
+    minPriceMicros?: number | undefined
+    /**
+     * How long to go on if every country refused, in milliseconds; by default each is tried once.
+     * The call pauses before it begins again with the first country. The pauses grow from 2 to 30
+     * seconds, and are longer if the service requests it.
+     */
+    patienceMs?: number | undefined
+  } & (
+    | (PriceLimit & CountryChoice & { countries?: undefined; offers?: undefined })
+    | (SeveralCountries & { country?: undefined; operator?: undefined; anyCountry?: false })
+  )
+
+/** Selects offers of a service. */
+export interface OfferOptions extends CallOptions {
+  /** Only offers in these countries. */
+  countries?: Iterable<string> | undefined
+  /** Only offers with at least this price, in rupees. */
+  minPrice?: Rupees | undefined
+  /** The lowest price in millionths of a rupee. */
+  minPriceMicros?: number | undefined
+  /** Only offers with at most this price, in rupees. */
+  maxPrice?: Rupees | undefined
+  /** The highest price in millionths of a rupee. */
+  maxPriceMicros?: number | undefined
+  /**
+   * Only offers with at least this many numbers in stock; 0 by default. Unless it is 0, an offer
+   * whose stock the service does not report is left out.
+   */
+  minAvailable?: number | undefined
+}
 
 export interface CompleteOptions extends CallOptions {
   /**
@@ -320,6 +396,8 @@ export interface Offer {
   countryName: string
   /** The flag of the country, an emoji. Empty if the reply has none. */
   flag: string
+  /** The code of the mobile operator or the tier, if the service lists its prices by it. */
+  operator: string | null
   /** The price of a number in rupees. */
   price: number | null
   priceMicros: number | null
@@ -450,6 +528,23 @@ export interface Settlement extends Reply {
   code: Sms | null
 }
 
+/** One attempt of a purchase with several countries or offers, a minimum price, or patience. */
+export interface Attempt {
+  /** The code of the country. Null if the service may choose it, or an operator pins it. */
+  country: string | null
+  /** The code that pins the country, or of the mobile operator. */
+  operator: string | null
+  /** The listed price in rupees, if a minimum price is set or the offer has a price. */
+  price: number | null
+  priceMicros: number | null
+  /**
+   * The error code of the refusal, such as `NO_NUMBERS`, or `skipped: ` and the reason if nothing
+   * was sent. Null if the attempt was not refused: it bought the number, or the error of the call
+   * is about it.
+   */
+  refused: string | null
+}
+
 /** The reply to a purchase. */
 export interface Purchase extends Reply {
   activationId: string
@@ -474,6 +569,12 @@ export interface Purchase extends Reply {
    * still valid. The process emits each as a warning of the type `SastaotpWarning`.
    */
   warnings: string[]
+  /**
+   * The attempts of the call that bought the number, oldest first; the last one bought it. Empty
+   * unless the call had several countries or offers, a minimum price, or patience. At most the
+   * newest 1,000 are listed.
+   */
+  attempts: Attempt[]
 }
 
 /** An order that may be a purchase with an unknown outcome. */
@@ -553,6 +654,8 @@ export class Intent {
   readonly country?: string | null
   readonly operator?: string | null
   readonly multiSms?: boolean
+  /** The further parameters of the request. */
+  readonly parameters?: Record<string, string>
   /** For `regetNumber`: the activation whose number is bought again. */
   readonly id?: string
   readonly phoneNumber?: string | null
@@ -644,6 +747,16 @@ export class Client {
   getPrices(
     options?: CallOptions & { service?: string | undefined; country?: string | undefined }
   ): Promise<Listing<Price>>
+  /**
+   * Returns the offers of a service, cheapest first: one for each country that sells it now, and
+   * for each operator if the service lists prices by operator. Of equal prices the one with more
+   * numbers in stock is first. If the two lists of the service disagree about an offer, it has the
+   * higher price and the smaller stock. An offer without a price or with an empty stock is left
+   * out. Pass offers to `getNumber` to buy one of them.
+   */
+  getOffers(service: string, options?: OfferOptions): Promise<Offer[]>
+  /** Returns the first offer of `getOffers`, or null if there is none. */
+  cheapestOffer(service: string, options?: OfferOptions): Promise<Offer | null>
   /** Returns the countries with their codes, which are not calling codes. */
   getCountries(options?: CallOptions): Promise<Listing<Country>>
   /** Returns the countries with this English name, in any letter case. */
@@ -672,9 +785,9 @@ export class Client {
    *
    * If you save the intent before you call `buy`, then `reconcile` can find the purchase even after
    * a crash. If the client has no order id yet, it requests the newest order: the order of the
-   * purchase has a higher id.
+   * purchase has a higher id. An intent is one attempt, so it has one country.
    */
-  intend(service: string, options: NumberOptions): Promise<Intent>
+  intend(service: string, options: IntentOptions): Promise<Intent>
   /**
    * Makes a prepared purchase. **Costs money.** Throws the same errors as `getNumber`.
    *
@@ -885,6 +998,8 @@ export class SastaotpError extends Error {
   readonly fault: string | null
   /** The purchase that failed, if the call was a purchase. */
   readonly intent: Intent | null
+  /** The attempts of a purchase with several countries or patience, oldest first. */
+  readonly attempts: Attempt[]
   /** The advice at the end of the message; may be empty. */
   readonly hint: string
   /** The first 4,096 characters of the reply, verbatim, if a reply caused the failure. */

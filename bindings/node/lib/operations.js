@@ -17,6 +17,7 @@ const OPERATIONS = {
   getBalance: [[], results.balance],
   getServices: [[], results.services],
   getPrices: [[], results.prices],
+  getOffers: [['service'], results.offers],
   getCountries: [[], results.countries],
   findCountry: [['name'], results.countries],
   getOrders: [[], results.object],
@@ -43,6 +44,31 @@ const OPERATIONS = {
   budgetLeft: [[], results.object]
 }
 
+/** The names of prices, which may be numbers of rupees. */
+const PRICES = new Set(['maxPrice', 'minPrice'])
+
+/** Prepares the values of a list or an object of texts: the core refuses all other values. */
+const encodeText = (action, name, value) => {
+  if (typeof value === 'string') return value
+  throw new ConfigError(`${action}: ${name} contains a value of the type ${typeof value}: use text`)
+}
+
+/** The arguments that are no single value, and how each is encoded. */
+const ENCODERS = {
+  countries: (action, value) =>
+    Array.from(value, (country) => encodeText(action, 'countries', country)),
+  offers: (action, value) =>
+    Array.from(value, (offer) => ({
+      country: encodeText(action, 'offers', offer?.country),
+      operator: offer.operator ?? null,
+      price_micros: offer.priceMicros ?? null
+    })),
+  parameters: (action, value) =>
+    Object.fromEntries(
+      Object.entries(value).map(([name, text]) => [name, encodeText(action, 'parameters', text)])
+    )
+}
+
 /**
  * Prepares an argument for JSON.stringify. A price becomes text, which the core reads exactly. A
  * value that JSON omits or turns into null is refused: the core takes it for an absent argument.
@@ -50,7 +76,10 @@ const OPERATIONS = {
 function encode(action, name, value) {
   if (name === 'intent') return value instanceof Intent ? value : Intent.fromJSON(value)
   if (typeof value === 'number' && Number.isFinite(value)) {
-    return name === 'maxPrice' ? String(value) : value
+    return PRICES.has(name) ? String(value) : value
+  }
+  if (Object.hasOwn(ENCODERS, name) && typeof value === 'object' && value !== null) {
+    return ENCODERS[name](action, value)
   }
   if (value === undefined || value === null || ['string', 'boolean'].includes(typeof value)) {
     return value

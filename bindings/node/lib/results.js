@@ -89,6 +89,8 @@ const list = (name, convertEntry) => (json) => {
   })
 }
 
+const offers = (json) => convert(JSON.parse(json).offers)
+
 module.exports = {
   balance,
   countries: list('countries', convert),
@@ -96,6 +98,7 @@ module.exports = {
   intent,
   nothing,
   object,
+  offers,
   prices: list('prices', price),
   services: list('services', convert),
   settledLeases,

@@ -15,6 +15,7 @@ const cases = readdirSync(FOLDER)
 const POSITIONAL = {
   find_country: ['name'],
   get_number: ['service'],
+  get_offers: ['service'],
   intend: ['service'],
   lease: ['service'],
   set_status: ['id', 'status']
@@ -23,7 +24,7 @@ const positionalOf = (op) =>
   POSITIONAL[op.op] ?? ['id', 'intent'].filter((argument) => argument in op)
 
 /** Lists that a method returns as an array, and the core as an object with one field. */
-const LISTS = ['services', 'prices', 'countries', 'unclaimed', 'leases']
+const LISTS = ['services', 'prices', 'offers', 'countries', 'unclaimed', 'leases']
 
 const isPlainObject = (value) =>
   value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype

@@ -36,6 +36,7 @@ ACTIVATION_METHODS = {
 }
 #: Operations whose Python result is a plain value, with the name of that value in the JSON.
 PLAIN_RESULTS = {
+    "get_offers": "offers",
     "unclaimed": "unclaimed",
     "finish": "unclaimed",
     "settle_leftover_leases": "leases",
@@ -58,7 +59,7 @@ def call(client: Any, op: Dict[str, Any]) -> Any:
     """Call the method with the name of the operation."""
     arguments = dict(op)
     name = arguments.pop("op")
-    for key in ("timeout_ms", "interval_ms"):
+    for key in ("timeout_ms", "interval_ms", "patience_ms"):
         if key in arguments:
             arguments[key[:-3]] = arguments.pop(key) / 1000
     if "max_price_micros" in arguments:

@@ -202,13 +202,14 @@ LATER: Any = "later"
 
 def saved_intent() -> sastaotp.Intent:
     """Return an intent as an earlier run saved it."""
-    fields = {
+    fields: Dict[str, Any] = {
         "intent_id": "0123456789abcdef",
         "action": "getNumber",
         "service": "tg",
         "country": "22",
         "operator": None,
         "multi_sms": False,
+        "parameters": {},
         "max_price_micros": 80_000_000,
         "started_at_ms": 1,
         "watermark": "5",

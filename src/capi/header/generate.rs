@@ -13,7 +13,7 @@ const SECTIONS: [(&str, &[&str]); 10] = [
     ("Errors and log", &["error", "log"]),
     ("Configuration", &["config", "cancel_token"]),
     ("Client", &["client"]),
-    ("Reading", &["balance", "services", "prices", "countries", "orders"]),
+    ("Reading", &["balance", "services", "prices", "offers", "countries", "orders"]),
     ("Buying", &["number_request", "intent", "purchase", "reconcile"]),
     (
         "One number",
@@ -194,7 +194,7 @@ fn items_of(source: &str, declarations: &mut HashMap<String, Declaration>) -> Ve
         } else {
             items.push(format!("{comment}{code}"));
         }
-        if code.starts_with("typedef struct") && code.contains('{') {
+        if code.starts_with("typedef struct") && code.contains("size_t size;") {
             items.push(initializer(name, source));
         }
     }
@@ -247,6 +247,7 @@ fn initializer(name: &str, source: &str) -> String {
             "[0; 2]" => "{ 0, 0 }".to_owned(),
             "[0; 6]" => "{ 0, 0, 0, 0, 0, 0 }".to_owned(),
             "[0; 10]" => "{ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }".to_owned(),
+            "[0; 8]" => "{ 0, 0, 0, 0, 0, 0, 0, 0 }".to_owned(),
             other => other.to_owned(),
         },
     );

@@ -91,9 +91,9 @@
  * 4.  Const. A pointer to const means that any number of threads may make the call at once. It does
  *     not mean that nothing changes: sastaotp_activation_cancel has a const activation.
  * 5.  Options. A struct of options (sastaotp_config, sastaotp_number_request,
- *     sastaotp_wait_options) begins with its size. Initialize it with its "_INIT" macro, then set
- *     members. A call copies the struct and its texts. A later version may add members at the end;
- *     programs that were compiled before use their defaults.
+ *     sastaotp_offer_query, sastaotp_wait_options) begins with its size. Initialize it with its
+ *     "_INIT" macro, then set members. A call copies the struct, its texts and its arrays. A later
+ *     version may add members at the end; programs that were compiled before use their defaults.
  * 6.  Texts are UTF-8 and end with NUL. The library copies a text that it receives. A text that it
  *     returns belongs to the object it was read from and is valid until that object, or the list
  *     that contains it, is freed. The caller never frees a text. NULL means absent. A NUL within a

@@ -45,6 +45,7 @@ fn purchase(id: &str) -> Purchase {
         expires_in: Some(Duration::from_mins(20)),
         note: Some("a note".to_owned()),
         warnings: vec!["odd".to_owned()],
+        attempts: Vec::new(),
         raw: "ACCESS_NUMBER:9:91\r\n".to_owned(),
     }
 }

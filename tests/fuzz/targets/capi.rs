@@ -138,12 +138,33 @@ const EMPTY_REQUEST: sastaotp_number_request = sastaotp_number_request {
     size: size_of::<sastaotp_number_request>(),
     service: null(),
     country: null(),
+    countries: null(),
+    country_count: 0,
+    offers: null(),
+    offer_count: 0,
     operator_: null(),
+    parameters: null(),
+    parameter_count: 0,
+    min_price_micros: 0,
     max_price_micros: 0,
+    patience_ms: 0,
     any_country: unsafe { c_bool(0) },
     multi_sms: unsafe { c_bool(0) },
-    reserved: [0; 6],
+    reserved: [0; 2],
 };
+
+/// Texts of the C interface, for lists of countries and for parameters.
+struct Texts<T>(T);
+
+// SAFETY: the texts are static and never change.
+unsafe impl<T> Sync for Texts<T> {}
+
+static COUNTRIES: Texts<[*const c_char; 4]> =
+    Texts([c"9999".as_ptr(), c"22".as_ptr(), c"0".as_ptr(), null()]);
+static PARAMETERS: Texts<[sastaotp_parameter; 2]> = Texts([
+    sastaotp_parameter { name: c"ref".as_ptr(), value: c"a b".as_ptr() },
+    sastaotp_parameter { name: c"service".as_ptr(), value: c"tg".as_ptr() },
+]);
 
 const EMPTY_OPTIONS: sastaotp_wait_options = sastaotp_wait_options {
     size: size_of::<sastaotp_wait_options>(),
@@ -344,7 +365,7 @@ impl Program<'_> {
 
     /// Fills in the structs of requests and of waits.
     unsafe fn build(&mut self) {
-        let (which, text, byte) = (self.byte() % 14, self.text(), self.byte());
+        let (which, text, byte) = (self.byte() % 16, self.text(), self.byte());
         let (request, options) = (&mut self.request, &mut self.options);
         match which {
             0..=4 => {
@@ -365,6 +386,17 @@ impl Program<'_> {
             10 => options.interval_ms = u32::from(byte) * 1_000,
             11 => options.accept_same_code = c_bool(byte & 3),
             12 => options.cancel_on_timeout = c_bool(byte & 3),
+            13 => {
+                request.any_country = c_bool(0);
+                request.countries = COUNTRIES.0.as_ptr();
+                request.country_count = usize::from(byte % 5);
+                request.patience_ms = u32::from(byte / 5) * 1_000;
+            }
+            14 => {
+                request.parameters = PARAMETERS.0.as_ptr();
+                request.parameter_count = usize::from(byte % 3);
+                request.min_price_micros = i64::from(byte / 3) * 1_000_000;
+            }
             _ => match byte {
                 0..=63 => request.size = usize::from(byte) << (byte & 7),
                 64..=127 => options.size = usize::from(byte - 64) << (byte & 7),
@@ -510,6 +542,21 @@ impl Program<'_> {
                 });
                 read_prices(prices);
                 sastaotp_prices_free(prices);
+                let query = sastaotp_offer_query {
+                    size: size_of::<sastaotp_offer_query>(),
+                    service: text,
+                    countries: COUNTRIES.0.as_ptr(),
+                    country_count: 3,
+                    min_price_micros: 0,
+                    max_price_micros: 0,
+                    min_available: 0,
+                    reserved: [0; 8],
+                };
+                let offers = self.make(true, |out, error| {
+                    sastaotp_client_get_offers(client, &raw const query, out, error)
+                });
+                read_offers(offers);
+                sastaotp_offers_free(offers);
             }
             4 if self.byte() == 1 => {
                 let countries = self.make(true, |out, error| {
@@ -940,6 +987,7 @@ unsafe fn read_error(error: *const sastaotp_error) {
         "an unknown purchase can be reconciled"
     );
     read_intent(intent);
+    parts!(error; sastaotp_error_attempt_count sastaotp_error_attempt |one| read_attempt(one));
 }
 
 unsafe fn read_intent(intent: *const sastaotp_intent) {
@@ -958,11 +1006,26 @@ unsafe fn read_services(services: *const sastaotp_services) {
             sastaotp_service_multi_sms
             sastaotp_service_expires_in_ms);
         parts!(service; sastaotp_service_offer_count sastaotp_service_offer |offer| {
-            texts!(offer; sastaotp_offer_country sastaotp_offer_country_name
-                sastaotp_offer_flag);
-            values!(offer; sastaotp_offer_price_micros sastaotp_offer_available);
+            read_offer(offer);
         });
     });
+}
+
+unsafe fn read_offer(offer: *const sastaotp_offer) {
+    texts!(offer; sastaotp_offer_country sastaotp_offer_country_name sastaotp_offer_flag
+        sastaotp_offer_operator);
+    values!(offer; sastaotp_offer_price_micros sastaotp_offer_available);
+}
+
+unsafe fn read_offers(offers: *const sastaotp_offers) {
+    texts!(offers; sastaotp_offers_json);
+    parts!(offers; sastaotp_offers_count sastaotp_offers_get |offer| read_offer(offer));
+    read_offer(sastaotp_offers_cheapest(offers));
+}
+
+unsafe fn read_attempt(attempt: *const sastaotp_attempt) {
+    texts!(attempt; sastaotp_attempt_country sastaotp_attempt_operator sastaotp_attempt_refused);
+    values!(attempt; sastaotp_attempt_price_micros);
 }
 
 unsafe fn read_prices(prices: *const sastaotp_prices) {
@@ -1036,6 +1099,9 @@ unsafe fn read_purchase(purchase: *const sastaotp_purchase) {
     values!(purchase; sastaotp_purchase_price_micros sastaotp_purchase_multi_sms
         sastaotp_purchase_expires_in_ms);
     listed_texts!(|index| sastaotp_purchase_warning(purchase, index));
+    parts!(purchase; sastaotp_purchase_attempt_count sastaotp_purchase_attempt |one| {
+        read_attempt(one);
+    });
 }
 
 unsafe fn read_activation(activation: *const sastaotp_activation) {

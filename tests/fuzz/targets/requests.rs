@@ -32,6 +32,9 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
         SetStatus::NextCode,
         SetStatus::Complete,
     ];
+    let value: Option<&str> = input.arbitrary()?;
+    let parameters: Vec<_> =
+        value.map(|value| ("ref".to_owned(), value.to_owned())).into_iter().collect();
     let status = statuses[number as usize % statuses.len()];
     let max_price = (page & 1 == 1).then(|| Amount::from_micros(micros));
     let multi_sms = page & 2 == 2;
@@ -50,6 +53,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
             max_price,
             operator: third,
             multi_sms,
+            parameters: &parameters,
         },
         _ => Request::RegetNumber { id },
     };
@@ -112,12 +116,17 @@ fn expected(request: &Request<'_>) -> Option<Vec<(String, String)>> {
             valid = is_id(id);
             pairs.push(("id", Some(id.to_owned())));
         }
-        Request::GetNumber { service, country, max_price, operator, multi_sms } => {
+        Request::GetNumber { service, country, max_price, operator, multi_sms, parameters } => {
             let (service, country, operator) = (word(Some(service)), word(country), word(operator));
             valid &= max_price.is_none_or(|price| price.micros() > 0);
             pairs.extend([("service", service), ("country", country)]);
             pairs.push(("maxPrice", max_price.map(|price| price.to_string())));
             pairs.extend([("operator", operator), ("multiSMS", multi_sms.then(|| "1".to_owned()))]);
+            for (_, value) in parameters {
+                let is_short = (1..=256).contains(&value.chars().count());
+                valid &= is_short && !value.chars().any(char::is_control);
+                pairs.push(("ref", Some(value.clone())));
+            }
         }
         _ => {}
     }

@@ -18,7 +18,7 @@ const OTHER_IDS: u64 = 5_000_000;
 
 impl Model<'_> {
     /// 1: each charge call makes at most one purchase, and sends nothing again once a byte has
-    /// left.
+    /// left. A call with a list of countries sends the next one only after a proved refusal.
     pub(super) fn buys_once(&self, checked: &CheckedCall<'_>) -> Option<String> {
         let charges = || self.history.of(checked.number).filter(|exchange| exchange.is_charge());
         if !checked.call.command.is_charge() {
@@ -30,9 +30,16 @@ impl Model<'_> {
         if committed > 1 {
             return Some(format!("1: bought {committed} times"));
         }
-        let sent = charges().filter(|exchange| exchange.is_sent).count();
-        if sent > 1 {
-            return Some(format!("1: a purchase was sent {sent} times"));
+        let sent: Vec<&Exchange> = charges().filter(|exchange| exchange.is_sent).collect();
+        if sent.len() > 1 && checked.call.command.patience().is_none() {
+            return Some(format!("1: a purchase was sent {} times", sent.len()));
+        }
+        let (_, before) = sent.split_last().unzip();
+        if let Some(other) = before.into_iter().flatten().find(|other| !is_refusal(other)) {
+            return Some(format!("1: went on after {:?}, which is no refusal", other.body()));
+        }
+        if let Some(broken) = self.lists_attempts(checked, &sent) {
+            return Some(broken);
         }
         let doubled = |fault: &str| matches!(fault, "duplicate_request" | "shared_key");
         let excused = |exchange: &Exchange| {
@@ -40,6 +47,31 @@ impl Model<'_> {
         };
         (!charges().all(excused))
             .then(|| "1: one request bought twice, which only the sandbox can do".to_owned())
+    }
+
+    /// 1: the result of a call with a list of countries has each attempt, and one refusal for each
+    /// refused request.
+    fn lists_attempts(&self, checked: &CheckedCall<'_>, sent: &[&Exchange]) -> Option<String> {
+        checked.call.command.patience()?;
+        let refusals = sent.iter().filter(|exchange| is_refusal(exchange)).count();
+        let (listed, refused) = match &checked.end()?.result {
+            Ok(value) => {
+                let attempts = value["purchase"]["attempts"].as_array()?;
+                let refused = attempts.iter().filter(|attempt| attempt["refused"].is_string());
+                (attempts.len(), refused.count())
+            }
+            Err(error) => {
+                let attempts = error.attempts();
+                let refused = attempts.iter().filter(|attempt| attempt.refused.is_some());
+                (attempts.len(), refused.count())
+            }
+        };
+        // A request that still runs may be refused later, and an attempt may never be sent.
+        let agrees = listed >= sent.len().min(1) && refused <= refusals && listed <= refused + 1;
+        (!agrees).then(|| {
+            let sent = sent.len();
+            format!("1: lists {listed} attempts and {refused} refusals of {sent} requests")
+        })
     }
 
     /// 2 and 3: the reported charge agrees with the ledger.
@@ -427,4 +459,11 @@ impl Model<'_> {
         let mut ids = candidates.filter_map(|order| order["activation_id"].as_str());
         ids.any(|id| of_process().any(|call| call.command.id() == Some(id)))
     }
+}
+
+/// Returns whether the reply to a purchase is a refusal that is about its country.
+fn is_refusal(exchange: &&Exchange) -> bool {
+    let codes = ["NO_NUMBERS", "SERVICE_UNAVAILABLE", "MAX_PRICE_EXCEEDED"];
+    let body = exchange.body().unwrap_or_default();
+    exchange.bought.is_empty() && codes.iter().any(|code| body.contains(code))
 }

@@ -46,6 +46,15 @@ impl Model<'_> {
                     + pauses * Duration::from_secs(60)
             }
             Command::Finish(wait) => *wait,
+            // Each attempt has the full time.
+            list if list.patience().is_some() => {
+                let exchanges = self.history.of(checked.number).filter(|other| other.is_charge());
+                let attempts = u32::try_from(exchanges.count()).expect("a small count") + 1;
+                let pauses = self.pauses(call.user.process, call.at, end.at);
+                list.patience().unwrap_or_default()
+                    + attempts * (timeout + pauses * LONGEST_PAUSE)
+                    + SECOND
+            }
             // The time of a purchase counts from its turn in the queue, unless its caller set a
             // timeout. Its turn comes after the pauses that the service requests.
             charge if charge.is_charge() && setup.has_queue && !setup.has_timeout => {

@@ -4,10 +4,12 @@ import {
   AbortError,
   type Activation,
   ApiError,
+  type Attempt,
   type Client,
   type ClientOptions,
   Intent,
   type Lease,
+  type Offer,
   OutcomeUnknownError,
   type Price,
   type SettledLease,
@@ -37,6 +39,18 @@ export async function main(): Promise<void> {
   console.log(reached.proxy)
   console.log(kept, leases[0]?.unclaimed.message, leases[0]?.settlement?.state, leases[0]?.error)
   await client.getNumber('tg', { operator: '22', maxPrice: 80 })
+  const offers: Offer[] = await client.getOffers('tg', { maxPrice: 80, minAvailable: 10 })
+  const cheapest: Offer | null = await client.cheapestOffer('tg')
+  console.log(cheapest?.operator, cheapest?.priceMicros)
+  await client.getNumber('tg', { offers, patienceMs: 60_000, parameters: { ref: '7' } })
+  const tried = await client.getNumber('tg', {
+    countries: ['22', '6'],
+    minPrice: '5.50',
+    maxPrice: 80
+  })
+  const attempts: Attempt[] = tried.purchase?.attempts ?? []
+  console.log(attempts[0]?.country, attempts[0]?.refused)
+  await client.intend('tg', { country: '22', maxPrice: 80, parameters: { fixedPrice: 'true' } })
   await client.regetNumber('1', { maxPriceMicros: 80_000_000 })
   await activation.complete({ withoutCode: true })
   await activation.keep()
@@ -68,6 +82,12 @@ export async function main(): Promise<void> {
   await client.getNumber('tg', { country: '22', anyCountry: true, maxPrice: 1 })
   // @ts-expect-error undefined is no country
   await client.getNumber('tg', { country: undefined, maxPrice: 1 })
+  // @ts-expect-error a list of countries states no price
+  await client.getNumber('tg', { countries: ['22'] })
+  // @ts-expect-error only one list is allowed
+  await client.getNumber('tg', { countries: ['22'], offers, maxPrice: 1 })
+  // @ts-expect-error an intent has one country
+  await client.intend('tg', { countries: ['22'], maxPrice: 1 })
   // @ts-expect-error the option is misspelled
   await client.getNumber('tg', { country: '22', maxPrice: 1, contry: '22' })
   // @ts-expect-error a price limit is required

@@ -11,6 +11,7 @@ cancels it for a refund.
 """
 
 from ._async_client import AsyncActivation, AsyncClient, AsyncLease
+from ._attempt import Attempt
 from ._client import Activation, Client, Lease
 from ._enums import (
     ApiKeyLocation,
@@ -91,6 +92,7 @@ __all__ = [
     "AsyncActivation",
     "AsyncClient",
     "AsyncLease",
+    "Attempt",
     "AuthenticationError",
     "Balance",
     "BlockedError",

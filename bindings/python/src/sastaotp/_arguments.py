@@ -9,7 +9,7 @@ import math
 import os
 from datetime import timedelta
 from decimal import Decimal
-from typing import Literal, Union
+from typing import Iterable, Literal, Mapping, Optional, Union
 
 from ._errors import ConfigError
 
@@ -68,6 +68,24 @@ def text(value: str, name: str, *, in_message: bool = True) -> str:
         raise ConfigError(f"{name} has no UTF-8 form: pass text without lone surrogates") from None
     # A member of an enumeration becomes the text that it is equal to.
     return str.__str__(value)
+
+
+def texts(values: Optional[Iterable[str]], name: str) -> Optional[list[str]]:
+    """Check a list of texts. A single text, whose letters would be the list, is refused."""
+    if values is None:
+        return None
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise ConfigError(f"{name} is {values!r}: pass a list of texts")
+    return [text(value, name) for value in values]
+
+
+def texts_by_name(values: Optional[Mapping[str, str]], name: str) -> Optional[dict[str, str]]:
+    """Check a mapping of texts to texts. An empty one is the same as None."""
+    if values is None:
+        return None
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{name} is {values!r}: pass a dict of texts")
+    return {text(key, name): text(value, name) for key, value in values.items()} or None
 
 
 def whole(number: int, name: str, lowest: int = 0, highest: int = LARGEST_UINT32) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
-from typing import Callable, Iterator, Optional, Type, Union
+from typing import Callable, Iterable, Iterator, Mapping, Optional, Type, Union
 
 from . import _ends, _operations
 from ._arguments import Durability, Folder, Money, OnTooEarly, Roots, Seconds, flag
@@ -15,6 +15,7 @@ from ._models import (
     ActivationData,
     Balance,
     Countries,
+    Offer,
     Order,
     OrderPage,
     Prices,
@@ -185,6 +186,57 @@ class Client(BaseClient):
         """
         return self._run(_operations.get_prices(service, country))
 
+    def get_offers(
+        self,
+        service: str,
+        *,
+        countries: Optional[Iterable[str]] = None,
+        min_price: Optional[Money] = None,
+        max_price: Optional[Money] = None,
+        min_available: int = 0,
+    ) -> tuple[Offer, ...]:
+        """Return the offers of a service, cheapest first. Actions getServicesList and getPrices.
+
+        There is one for each country that sells the service now, and for each operator if the
+        service lists prices by operator. Of equal prices the one with more numbers in stock is
+        first. If the two replies disagree about an offer, it has the higher price and the smaller
+        stock. An offer without a price or with an empty stock is left out. Pass offers to
+        ``get_number`` to buy one of them.
+
+        :param countries: only offers in these countries.
+        :param min_price: only offers with at least this price, in rupees.
+        :param max_price: only offers with at most this price, in rupees.
+        :param min_available: only offers with at least this many numbers in stock. Unless it is 0,
+            an offer whose stock the service does not report is left out.
+        """
+        operation = _operations.get_offers(
+            service,
+            countries=countries,
+            min_price=min_price,
+            max_price=max_price,
+            min_available=min_available,
+        )
+        return self._run(operation)
+
+    def cheapest_offer(
+        self,
+        service: str,
+        *,
+        countries: Optional[Iterable[str]] = None,
+        min_price: Optional[Money] = None,
+        max_price: Optional[Money] = None,
+        min_available: int = 0,
+    ) -> Optional[Offer]:
+        """Return the first offer of ``get_offers``, or None if there is no offer."""
+        offers = self.get_offers(
+            service,
+            countries=countries,
+            min_price=min_price,
+            max_price=max_price,
+            min_available=min_available,
+        )
+        return offers[0] if offers else None
+
     def get_countries(self) -> Countries:
         """Return the countries with their codes, which are not calling codes.
 
@@ -234,20 +286,26 @@ class Client(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
+        countries: Optional[Iterable[str]] = None,
+        offers: Optional[Iterable[Offer]] = None,
         any_country: bool = False,
+        min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,
         accept_any_price: bool = False,
         operator: Optional[str] = None,
         multi_sms: bool = False,
+        patience: Seconds = 0,
+        parameters: Optional[Mapping[str, str]] = None,
     ) -> Activation:
         """Buy a number. **Costs money.** Action getNumber.
 
         If it raises ``OutcomeUnknownError``, the number may have been bought: call ``reconcile``
         with ``error.intent`` before you buy again.
 
-        State the country with ``country``, ``any_country`` or ``operator``, and the price with
-        ``max_price`` or ``accept_any_price``. ``ConfigError`` is raised if a statement is missing,
-        or if two statements contradict each other; nothing is sent then. None is no statement.
+        State the country with ``country``, ``countries``, ``offers``, ``any_country`` or
+        ``operator``, and the price with ``max_price``, ``accept_any_price`` or ``offers``.
+        ``ConfigError`` is raised if a statement is missing, or if two statements contradict each
+        other; nothing is sent then. None is no statement.
 
         The purchase is sent only if its reply has time to arrive before the call times out: two
         thirds of ``timeout``, at most 60 seconds. A ``SastaotpWarning`` reports a purchase that
@@ -255,22 +313,44 @@ class Client(BaseClient):
 
         :param service: the code of the service, such as ``tg``.
         :param country: the code of the country, which is not its calling code: 22 is India.
+        :param countries: several countries, which are tried in this order: 1 to 100 codes. The call
+            moves on only after the service refused the country: it has no number there, does not
+            sell the service there, or sells it above ``max_price``. Any other failure ends the
+            call, and an unknown outcome is never followed by another attempt. Each attempt has the
+            full timeout, and the budget reserves one attempt at a time. ``purchase.attempts`` and
+            ``error.attempts`` list the attempts.
+        :param offers: several offers of ``get_offers``, which are tried in this order like
+            ``countries``. An offer is bought for at most its price, and at most for ``max_price``
+            if that is set.
         :param any_country: let the service choose the country.
+        :param min_price: the lowest price in rupees: cheaper numbers are often used ones. The call
+            reads the listed prices once (getPrices). It skips a country whose listed price is below
+            this one or above the maximum, and a country that is not listed.
         :param max_price: the highest price in rupees.
         :param accept_any_price: buy at any price.
         :param operator: a country code that fixes the country, sent verbatim as the parameter
             ``operator`` of the vendor's page. For other vendors of the protocol it is the name of a
             mobile operator: then set the country too.
         :param multi_sms: buy a number that can receive several codes.
+        :param patience: how long to go on if every country refused; by default each is tried once.
+            The call pauses before it begins again with the first country. The pauses grow from 2 to
+            30 seconds, and are longer if the service requests it.
+        :param parameters: further parameters for a service that has more of them, such as
+            ``{"providerIds": "1,2"}``: at most 16. One that this library sets itself is refused.
         """
         operation = _operations.get_number(
             service=service,
             country=country,
+            countries=countries,
+            offers=offers,
             any_country=any_country,
+            min_price=min_price,
             max_price=max_price,
             accept_any_price=accept_any_price,
             operator=operator,
             multi_sms=multi_sms,
+            patience=patience,
+            parameters=parameters,
         )
         return self._buy(operation)
 
@@ -279,11 +359,16 @@ class Client(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
+        countries: Optional[Iterable[str]] = None,
+        offers: Optional[Iterable[Offer]] = None,
         any_country: bool = False,
+        min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,
         accept_any_price: bool = False,
         operator: Optional[str] = None,
         multi_sms: bool = False,
+        patience: Seconds = 0,
+        parameters: Optional[Mapping[str, str]] = None,
         on_too_early: OnTooEarly = "wait",
     ) -> Lease:
         """Buy a number for a ``with`` statement, and settle its order at the end.
@@ -306,11 +391,16 @@ class Client(BaseClient):
         operation = _operations.lease(
             service=service,
             country=country,
+            countries=countries,
+            offers=offers,
             any_country=any_country,
+            min_price=min_price,
             max_price=max_price,
             accept_any_price=accept_any_price,
             operator=operator,
             multi_sms=multi_sms,
+            patience=patience,
+            parameters=parameters,
         )
         return Lease(self, operation, on_too_early)
 
@@ -324,6 +414,7 @@ class Client(BaseClient):
         accept_any_price: bool = False,
         operator: Optional[str] = None,
         multi_sms: bool = False,
+        parameters: Optional[Mapping[str, str]] = None,
     ) -> Intent:
         """Prepare a purchase for ``buy``, for programs that may be killed. Buys nothing.
 
@@ -331,7 +422,7 @@ class Client(BaseClient):
         purchase even after a crash. If the client has no order id yet, it requests the newest order
         (getOrders): the order of the purchase has a higher id.
 
-        The parameters are those of ``get_number``.
+        An intent is one attempt, so it has one country. The parameters are those of ``get_number``.
         """
         operation = _operations.intend(
             service=service,
@@ -341,6 +432,7 @@ class Client(BaseClient):
             accept_any_price=accept_any_price,
             operator=operator,
             multi_sms=multi_sms,
+            parameters=parameters,
         )
         return self._run(operation)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Tuple
 
 import msgspec
 
+from ._attempt import Attempt
 from ._enums import Charge, Phase, Retry
 from ._errors import CLASSES, AlreadySentError, OutcomeUnknownError, SastaotpError
 from ._intent import Intent
@@ -29,6 +30,7 @@ class _Fields(msgspec.Struct, frozen=True):
     retry_after_ms: Optional[int] = None
     fault: Optional[str] = None
     intent: msgspec.Raw = _NULL
+    attempts: Tuple[Attempt, ...] = ()
     raw: Optional[str] = None
 
 
@@ -53,6 +55,7 @@ def error_from_json(text: bytes) -> SastaotpError:
     error.retry = fields.retry
     error.retry_after = None if fields.retry_after_ms is None else fields.retry_after_ms / 1000
     error.fault = fields.fault
+    error.attempts = fields.attempts
     error.raw = fields.raw
     if fields.intent != _NULL:
         error.intent = Intent(bytes(fields.intent))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from ._enums import Charge, Phase, Retry
 
 if TYPE_CHECKING:
-    # For type checkers only: at run time `_intent` imports this module.
+    # For type checkers only: at run time these import this module.
+    from ._attempt import Attempt
     from ._intent import Intent
 
 
@@ -44,6 +45,8 @@ class SastaotpError(Exception):
     """The first 4,096 characters of the reply, verbatim, if a reply caused the failure."""
     intent: Optional[Intent] = None
     """The purchase that failed, if the call was a purchase."""
+    attempts: Tuple[Attempt, ...] = ()
+    """The attempts of a purchase with several countries or patience, oldest first."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)

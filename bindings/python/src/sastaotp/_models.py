@@ -14,6 +14,7 @@ from typing import Any, Iterator, Optional, Tuple
 
 import msgspec
 
+from ._attempt import Attempt
 from ._enums import (
     OrderStatus,
     SettlementState,
@@ -25,29 +26,9 @@ from ._error_json import error_from_json
 from ._errors import SastaotpError
 from ._intent import Intent
 from ._money_and_time import duration, rupees, utc_datetime
+from ._result import _Result
 
 _NULL = msgspec.Raw(b"null")
-
-
-class _Result(msgspec.Struct, frozen=True):
-    """Prints and hashes its fields without the raw reply."""
-
-    def __repr__(self) -> str:
-        names = (_printed_name(field) for field in self.__struct_fields__)
-        shown = (f"{name}={getattr(self, name)!r}" for name in names if name)
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def __hash__(self) -> int:
-        values = (getattr(self, name) for name in self.__struct_fields__)
-        return hash(tuple(value for value in values if not isinstance(value, msgspec.Raw)))
-
-
-def _printed_name(field: str) -> str:
-    """Return the name of the converted value (``price`` for ``price_micros``), empty to hide it."""
-    for suffix in ("_micros", "_ms"):
-        if field.endswith(suffix):
-            return field[: -len(suffix)]
-    return "" if field == "raw_json" else field
 
 
 class _Reply(_Result, frozen=True, kw_only=True):
@@ -81,6 +62,8 @@ class Offer(_Result, frozen=True):
     country_name: str
     flag: str = ""
     """The flag of the country, an emoji. Empty if the reply has none."""
+    operator: Optional[str] = None
+    """The code of the mobile operator or the tier, if the service lists its prices by it."""
     price_micros: Optional[int] = None
     available: Optional[int] = None
     """How many numbers are in stock."""
@@ -282,6 +265,12 @@ class Purchase(_Reply, frozen=True):
     """A note from the service's operators."""
     warnings: Tuple[str, ...] = ()
     """A sentence for each oddity of the reply. The purchase is still valid."""
+    attempts: Tuple[Attempt, ...] = ()
+    """The attempts of the call that bought the number, oldest first; the last one bought it.
+
+    Empty unless the call had ``countries``, ``offers``, ``min_price`` or ``patience``. At most the
+    newest 1,000 are listed.
+    """
 
     @property
     def price(self) -> Optional[Decimal]:

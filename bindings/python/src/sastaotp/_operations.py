@@ -6,7 +6,7 @@ Both clients are built on these functions. The methods of ``Client`` document th
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Callable, Generic, Optional, TypeVar
+from typing import Any, Callable, Generic, Iterable, Mapping, Optional, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from ._arguments import (
     money_text,
     on_too_early_text,
     text,
+    texts,
+    texts_by_name,
     whole,
 )
 from ._errors import ConfigError
@@ -27,6 +29,7 @@ from ._models import (
     ActivationData,
     Balance,
     Countries,
+    Offer,
     OrderPage,
     Prices,
     Reconciliation,
@@ -68,12 +71,12 @@ class Operation(Generic[T]):
 
 
 def _argument(value: Any, name: str) -> Any:
-    """Check that a value is a whole number, JSON or text.
+    """Check that a value is a whole number, JSON or text. Lists and objects are checked before.
 
     msgspec would encode other types too, but with a different meaning: NaN as null, bytes as
     base64.
     """
-    return value if isinstance(value, (int, msgspec.Raw)) else text(value, name)
+    return value if isinstance(value, (int, list, dict, msgspec.Raw)) else text(value, name)
 
 
 def _intent_json(intent: Intent) -> msgspec.Raw:
@@ -88,6 +91,10 @@ class _Unclaimed(msgspec.Struct, frozen=True):
     unclaimed: tuple[Unclaimed, ...]
 
 
+class _Offers(msgspec.Struct, frozen=True):
+    offers: tuple[Offer, ...]
+
+
 class _SettledLeases(msgspec.Struct, frozen=True):
     leases: tuple[SettledLease, ...]
 
@@ -99,6 +106,7 @@ class _BudgetLeft(msgspec.Struct, frozen=True):
 _decode_balance = msgspec.json.Decoder(Balance).decode
 _decode_services = msgspec.json.Decoder(Services).decode
 _decode_prices = msgspec.json.Decoder(Prices).decode
+_decode_offers = msgspec.json.Decoder(_Offers).decode
 _decode_countries = msgspec.json.Decoder(Countries).decode
 _decode_orders = msgspec.json.Decoder(OrderPage).decode
 _decode_status = msgspec.json.Decoder(Status).decode
@@ -128,6 +136,25 @@ def get_services(service: Optional[str]) -> Operation[Services]:
 
 def get_prices(service: Optional[str], country: Optional[str]) -> Operation[Prices]:
     return Operation("get_prices", _decode_prices, service=service, country=country)
+
+
+def get_offers(
+    service: str,
+    *,
+    countries: Optional[Iterable[str]],
+    min_price: Optional[Money],
+    max_price: Optional[Money],
+    min_available: int,
+) -> Operation[tuple[Offer, ...]]:
+    return Operation(
+        "get_offers",
+        lambda json: _decode_offers(json).offers,
+        service=service,
+        countries=texts(countries, "countries"),
+        min_price=None if min_price is None else money_text(min_price, "min_price"),
+        max_price=None if max_price is None else money_text(max_price, "max_price"),
+        min_available=whole(min_available, "min_available", highest=2**63 - 1),
+    )
 
 
 def get_countries() -> Operation[Countries]:
@@ -165,15 +192,39 @@ def _number_request(
     max_price: Optional[Money],
     accept_any_price: bool,
     multi_sms: bool,
+    parameters: Optional[Mapping[str, str]] = None,
+    countries: Optional[Iterable[str]] = None,
+    offers: Optional[Iterable[Offer]] = None,
+    min_price: Optional[Money] = None,
+    patience: Seconds = 0,
     **request: Any,
 ) -> dict[str, Any]:
     """Check the arguments of a purchase. Flags that are False are left out."""
     return {
         "any_country": flag(any_country, "any_country") or None,
+        "countries": texts(countries, "countries"),
+        "offers": _offers(offers),
+        "min_price": None if min_price is None else money_text(min_price, "min_price"),
         **_price_limit(max_price, accept_any_price),
         "multi_sms": flag(multi_sms, "multi_sms") or None,
+        "patience_ms": millis(patience, "patience") or None,
+        "parameters": texts_by_name(parameters, "parameters"),
         **request,
     }
+
+
+def _offers(offers: Optional[Iterable[Offer]]) -> Optional[list[dict[str, Any]]]:
+    """Check a list of offers, and return the members that the core reads."""
+    if offers is None:
+        return None
+    listed = list(offers)
+    for offer in listed:
+        if not isinstance(offer, Offer):
+            raise ConfigError(f"offers has {offer!r}: pass offers that get_offers returned")
+    return [
+        {"country": one.country, "operator": one.operator, "price_micros": one.price_micros}
+        for one in listed
+    ]
 
 
 def _price_limit(max_price: Optional[Money], accept_any_price: bool) -> dict[str, Any]:

@@ -1,0 +1,30 @@
+"""The attempts of a purchase that may try several countries."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Optional
+
+from ._money_and_time import rupees
+from ._result import _Result
+
+
+class Attempt(_Result, frozen=True):
+    """One attempt of a purchase with ``countries``, ``offers``, ``min_price`` or ``patience``."""
+
+    country: Optional[str] = None
+    """The code of the country. None if the service may choose it, or an operator pins it."""
+    operator: Optional[str] = None
+    """The code that pins the country, or of the mobile operator."""
+    price_micros: Optional[int] = None
+    refused: Optional[str] = None
+    """The error code of the refusal, such as ``NO_NUMBERS``.
+
+    It is ``skipped`` with a colon and the reason if nothing was sent. It is None if the attempt was
+    not refused: it bought the number, or the error of the call is about it.
+    """
+
+    @property
+    def price(self) -> Optional[Decimal]:
+        """The listed price in rupees, if ``min_price`` is set or the offer has a price."""
+        return rupees(self.price_micros)
