@@ -195,8 +195,8 @@ fn patience_repeats_the_list_with_growing_pauses() {
         {
             assert!((2_000..=*longest).contains(pause), "{patience}: {pauses:?}");
         }
-        let least = if patience == 600 { 20 } else { 1 };
-        assert!(pauses.len() >= least, "{patience}: {pauses:?}");
+        let minimum = if patience == 600 { 20 } else { 1 };
+        assert!(pauses.len() >= minimum, "{patience}: {pauses:?}");
     }
 }
 

@@ -149,7 +149,7 @@ impl User<'_> {
             max_price: self.random.weighted(&[(8, Some(80)), (1, Some(3)), (2, None)]),
         };
         let command = if self.random.chance(250) {
-            Command::GetNumber(WantedNumber { country: None, ..self.listed(wanted) })
+            Command::GetNumber(WantedNumber { country: None, ..self.listed(&wanted) })
         } else if self.random.chance(500) {
             let Ok(intent) = self.call(&Command::Intend(wanted))? else { return Ok(None) };
             let intent = intent.to_string();
@@ -169,7 +169,7 @@ impl User<'_> {
     }
 
     /// Returns the request with a list of one to five countries instead.
-    fn listed(&mut self, wanted: WantedNumber) -> WantedNumber {
+    fn listed(&mut self, wanted: &WantedNumber) -> WantedNumber {
         let mut countries = Vec::new();
         for _ in 0..=self.random.below(4) {
             let country = *self.random.one_of(&COUNTRIES);
@@ -178,7 +178,7 @@ impl User<'_> {
             }
         }
         let seconds = *self.random.one_of(&[0, 0, 5, 40, 150]);
-        WantedNumber { countries, patience: Duration::from_secs(seconds), ..wanted }
+        WantedNumber { countries, patience: Duration::from_secs(seconds), ..wanted.clone() }
     }
 
     /// Makes a purchase, and finds out whether it was made.

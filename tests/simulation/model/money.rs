@@ -38,7 +38,7 @@ impl Model<'_> {
         if let Some(other) = before.into_iter().flatten().find(|other| !is_refusal(other)) {
             return Some(format!("1: went on after {:?}, which is no refusal", other.body()));
         }
-        if let Some(broken) = self.lists_attempts(checked, &sent) {
+        if let Some(broken) = lists_attempts(checked, &sent) {
             return Some(broken);
         }
         let doubled = |fault: &str| matches!(fault, "duplicate_request" | "shared_key");
@@ -47,31 +47,6 @@ impl Model<'_> {
         };
         (!charges().all(excused))
             .then(|| "1: one request bought twice, which only the sandbox can do".to_owned())
-    }
-
-    /// 1: the result of a call with a list of countries has each attempt, and one refusal for each
-    /// refused request.
-    fn lists_attempts(&self, checked: &CheckedCall<'_>, sent: &[&Exchange]) -> Option<String> {
-        checked.call.command.patience()?;
-        let refusals = sent.iter().filter(|exchange| is_refusal(exchange)).count();
-        let (listed, refused) = match &checked.end()?.result {
-            Ok(value) => {
-                let attempts = value["purchase"]["attempts"].as_array()?;
-                let refused = attempts.iter().filter(|attempt| attempt["refused"].is_string());
-                (attempts.len(), refused.count())
-            }
-            Err(error) => {
-                let attempts = error.attempts();
-                let refused = attempts.iter().filter(|attempt| attempt.refused.is_some());
-                (attempts.len(), refused.count())
-            }
-        };
-        // A request that still runs may be refused later, and an attempt may never be sent.
-        let agrees = listed >= sent.len().min(1) && refused <= refusals && listed <= refused + 1;
-        (!agrees).then(|| {
-            let sent = sent.len();
-            format!("1: lists {listed} attempts and {refused} refusals of {sent} requests")
-        })
     }
 
     /// 2 and 3: the reported charge agrees with the ledger.
@@ -461,8 +436,33 @@ impl Model<'_> {
     }
 }
 
+/// 1: the result of a call with a list of countries has each attempt, and one refusal for each
+/// refused request.
+fn lists_attempts(checked: &CheckedCall<'_>, sent: &[&Exchange]) -> Option<String> {
+    checked.call.command.patience()?;
+    let refusals = sent.iter().filter(|exchange| is_refusal(exchange)).count();
+    let (listed, refused) = match &checked.end()?.result {
+        Ok(value) => {
+            let attempts = value["purchase"]["attempts"].as_array()?;
+            let refused = attempts.iter().filter(|attempt| attempt["refused"].is_string());
+            (attempts.len(), refused.count())
+        }
+        Err(error) => {
+            let attempts = error.attempts();
+            let refused = attempts.iter().filter(|attempt| attempt.refused.is_some());
+            (attempts.len(), refused.count())
+        }
+    };
+    // A request that still runs may be refused later, and an attempt may never be sent.
+    let agrees = listed >= sent.len().min(1) && refused <= refusals && listed <= refused + 1;
+    (!agrees).then(|| {
+        let sent = sent.len();
+        format!("1: lists {listed} attempts and {refused} refusals of {sent} requests")
+    })
+}
+
 /// Returns whether the reply to a purchase is a refusal that is about its country.
-fn is_refusal(exchange: &&Exchange) -> bool {
+fn is_refusal(exchange: &Exchange) -> bool {
     let codes = ["NO_NUMBERS", "SERVICE_UNAVAILABLE", "MAX_PRICE_EXCEEDED"];
     let body = exchange.body().unwrap_or_default();
     exchange.bought.is_empty() && codes.iter().any(|code| body.contains(code))
