@@ -659,9 +659,8 @@ fn sysroot(root: &Path) -> Result<PathBuf> {
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }
 
-/// Runs a command, whose output goes to stderr: stdout is for the keys and values.
-/// Removes the folders of the builder from an archive of mingw. They are in its debug symbols, and in
-/// the symbols of its import libraries, which rustc makes in a folder with a random name.
+/// Removes the folders of the builder from an archive of mingw. They are in its debug symbols, and
+/// in the symbols of its import libraries, which rustc makes in a folder with a random name.
 fn remove_paths(tools: &Tools, archive: &Path) -> Result<()> {
     const MARK: &str = "_deps_rustc";
     let listed = tools.program("nm")?.arg("--extern-only").arg(archive).output()?;
@@ -691,6 +690,7 @@ fn remove_paths(tools: &Tools, archive: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command, whose output goes to stderr: stdout is for the keys and values.
 fn execute(command: &mut Command) -> Result<()> {
     let program = command.get_program().display().to_string();
     let status = command.stdout(Stdio::from(std::io::stderr())).status().map_err(|error| {
