@@ -493,7 +493,7 @@ fn adopt_into(
                 Some(id) => copies.get(id).map(|(_, records)| (*id, records.clone())),
                 None => ledger.records_of(intent),
             };
-            let (id, records) = if let Some((id, known)) = known {
+            let (id, mut records) = if let Some((id, known)) = known {
                 let Some(merged) = merge(&known, &records) else { continue };
                 (id, merged)
             } else {
@@ -503,6 +503,13 @@ fn adopt_into(
             };
             if let Some(Record::Intent { intent, .. }) = records.first() {
                 by_intent.insert(intent.id(), id);
+                // A living process may have taken the order over.
+                let intent = intent.clone();
+                for (_, other) in journal.files.iter().filter(|(name, _)| !names.contains(name)) {
+                    let taken = other.ledger.records_of(&intent);
+                    let merged = taken.and_then(|(_, taken)| merge(&records, &taken));
+                    records = merged.unwrap_or(records);
+                }
             }
             let mut completed = Vec::new();
             for record in records {
@@ -546,20 +553,39 @@ fn adopt_into(
 }
 
 /// Merges the known records of a purchase with those of another file; `None` if those add
-/// nothing. The purchase counts if it counts in one of them, and the outcome is the surer one.
+/// nothing. The purchase counts if it counts in one of them, and the outcome is the surer one. If
+/// both bought the same order, it has ended if it ended in one of them.
 fn merge(known: &[Record], other: &[Record]) -> Option<Vec<Record>> {
     let (known_intent, known_outcome) = known.split_first()?;
     let (other_intent, other_outcome) = other.split_first()?;
     let counts = |intent: &Record| matches!(intent, Record::Intent { owner: Some(_), .. });
-    let is_surer = match (bought(known_outcome), bought(other_outcome)) {
-        (Some(id), Some(same)) if id == same => count_codes(other) > count_codes(known),
-        _ => sureness(other_outcome) > sureness(known_outcome),
+    let is_same = matches!((bought(known_outcome), bought(other_outcome)),
+        (Some(id), Some(same)) if id == same);
+    let is_surer = if is_same {
+        count_codes(other) > count_codes(known)
+    } else {
+        sureness(other_outcome) > sureness(known_outcome)
     };
     let is_counted = counts(other_intent) && !counts(known_intent);
     let intent = if is_counted { other_intent } else { known_intent };
-    let outcome = if is_surer { other_outcome } else { known_outcome };
-    let merged = || std::iter::once(intent).chain(outcome).cloned().collect();
-    (is_counted || is_surer).then(merged)
+    let (outcome, rest) =
+        if is_surer { (other_outcome, known_outcome) } else { (known_outcome, other_outcome) };
+    let has = |is: fn(&Record) -> bool| is_same && !outcome.iter().any(is);
+    let (lacks_end, lacks_keeper) = (
+        has(|record| matches!(record, Record::Settled(_))),
+        has(|record| matches!(record, Record::Kept)),
+    );
+    let added: Vec<&Record> = rest
+        .iter()
+        .filter(|record| match record {
+            Record::Settled(_) => lacks_end,
+            Record::Kept => lacks_keeper,
+            _ => false,
+        })
+        .collect();
+    let adds = is_counted || is_surer || !added.is_empty();
+    let merged = || std::iter::once(intent).chain(outcome).chain(added).cloned().collect();
+    adds.then(merged)
 }
 
 /// Returns the activation that a purchase bought.

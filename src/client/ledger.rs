@@ -616,6 +616,38 @@ impl Ledger {
         }
     }
 
+    /// Whether a journal should have the changes of this order, and this ledger has no purchase of
+    /// it.
+    pub(super) fn lacks(&self, id: &str) -> bool {
+        self.journal.is_some() && !self.by_activation.contains_key(id)
+    }
+
+    /// Copies the purchase of an order from another living process, if one made it: its journal
+    /// shows neither the codes that this process receives nor the end that it requests. The copy
+    /// counts in no budget.
+    pub(super) fn take_over(&mut self, id: &str) {
+        if !self.lacks(id) {
+            return;
+        }
+        let copy = self.others().find_map(|other| {
+            let (entry, purchase, at) = other.newest_purchase(id)?;
+            Some((other.intent_of(entry)?.clone(), purchase.clone(), at))
+        });
+        let Some((intent, purchase, at)) = copy else { return };
+        if self.entry_of(&intent).is_some() {
+            return;
+        }
+        match self.begin(None, &intent, Amount::ZERO) {
+            Ok(entry) => {
+                self.write_charged(entry, purchase, at);
+                self.abandoned(entry);
+            }
+            Err(failure) => {
+                log::warn!("{}: the journal cannot be written: {failure}", intent.operation());
+            }
+        }
+    }
+
     /// Counts a handle of an activation, and returns its purchase if the ledger has it.
     ///
     /// An unknown purchase whose only candidate this is, or that the evidence proves to be this, is
@@ -1670,10 +1702,12 @@ impl Entry {
     }
 
     /// Whether the purchase can still change: it is not settled, its caller can correct the answer
-    /// that it was not made, or the history can show that its ended order was refunded.
+    /// that it was not made, or the history can show that its ended order was refunded. Of a
+    /// purchase of another process, the end is also needed: that process may not know it.
     fn needs_records(&self) -> bool {
         let can_change = match &self.state {
             State::NotBought(_) => self.before_answer.is_some(),
+            State::Bought { .. } if self.owner.is_none() => true,
             State::Bought { closed: Some(Closed::Over), .. } => self.codes.is_empty(),
             _ => false,
         };

@@ -90,6 +90,10 @@ impl Client {
         wanted: SetStatus,
         known: &mut KnownState<'_>,
     ) -> Result<Transition> {
+        if wanted != SetStatus::SmsSent && self.ledger().lacks(id) {
+            self.try_read_journal();
+            self.ledger().take_over(id);
+        }
         match wanted {
             SetStatus::SmsSent => {}
             SetStatus::NextCode => {

@@ -89,6 +89,39 @@ fn dead_files_list_their_purchase_once() {
 }
 
 #[test]
+fn order_of_another_process_keeps_its_codes_and_its_end() {
+    // Which of the two processes end before the third one starts, in this order.
+    for ends in [["buyer"].as_slice(), &["buyer", "user"], &["user", "buyer"]] {
+        for is_completed in [true, false] {
+            let fixture = Fixture::new();
+            let mut living = vec![("buyer", start(&fixture)), ("user", start(&fixture))];
+            let [buyer, user] = [&living[0].1, &living[1].1];
+            // The buyer has no handle any more.
+            let id = buyer.buy("zz_multi").id().to_owned();
+            let number = user.client.activation(&id).unwrap();
+            fixture.control("sms", json!({"id": id, "code": "4711"}));
+            number.wait_for_code(Duration::from_secs(60)).unwrap();
+            if is_completed {
+                number.complete().unwrap();
+            } else {
+                number.request_next_code().unwrap();
+            }
+            drop(number);
+            for name in ends {
+                let at = living.iter().position(|(living, _)| living == name).unwrap();
+                living.remove(at).1.kill();
+            }
+            let third = start(&fixture);
+            let listed = if is_completed { vec![] } else { vec![id.clone()] };
+            let case = format!("{ends:?} ended, completed: {is_completed}");
+            assert_eq!(third.listed(), (listed, 0), "{case}");
+            assert_eq!(third.client.activation(&id).unwrap().codes()[0].code, "4711", "{case}");
+            assert_eq!(spent(&third), Some(fixture.spent()), "{case}");
+        }
+    }
+}
+
+#[test]
 fn search_of_a_dead_process_leaves_nothing() {
     let fixture = Fixture::new();
     let (first, second) = (start(&fixture), start(&fixture));
