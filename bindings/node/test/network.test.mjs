@@ -167,8 +167,7 @@ test('the certificates of the service are trusted', async () => {
   const port = (await listen(server)).split(':')[1]
   const options = { apiKey, baseUrl: `https://localhost:${port}/` }
   const balance = async (more) => (await new Client({ ...options, ...more }).getBalance()).amount
-  const refused = async (pattern) =>
-    assert.match((await rejectionOf(balance({}))).message, pattern)
+  const refused = async (pattern) => assert.match((await rejectionOf(balance({}))).message, pattern)
 
   await withEnvironment({ SSL_CERT_FILE: undefined, SSL_CERT_DIR: undefined }, async () => {
     assert.equal(await balance({ caPem }), 5)

@@ -6,10 +6,22 @@ use sastaotp::{Amount, Error, ErrorKind, Intent, Operation};
 use sastaotp_fuzz::Object;
 
 /// The fields of each operation, independent of the library's table.
-const FIELDS: [(&str, &[&str]); 25] = [
+const FIELDS: [(&str, &[&str]); 27] = [
     ("get_balance", &[]),
     ("get_services", &["service"]),
     ("get_prices", &["service", "country"]),
+    (
+        "get_offers",
+        &[
+            "service",
+            "countries",
+            "min_price",
+            "min_price_micros",
+            "max_price",
+            "max_price_micros",
+            "min_available",
+        ],
+    ),
     ("get_countries", &[]),
     ("find_country", &["name"]),
     ("get_orders", &["limit", "page", "status"]),
@@ -33,6 +45,7 @@ const FIELDS: [(&str, &[&str]); 25] = [
     ("resolve", &["intent", "not_made", "activation_id"]),
     ("keep", &["id"]),
     ("finish", &["timeout_ms"]),
+    ("settle_leftover_leases", &["on_too_early"]),
     ("unclaimed", &[]),
     ("budget_left", &[]),
 ];
@@ -45,6 +58,12 @@ const NUMBER: &[&str] = &[
     "accept_any_price",
     "operator",
     "multi_sms",
+    "countries",
+    "offers",
+    "min_price",
+    "min_price_micros",
+    "patience_ms",
+    "parameters",
 ];
 
 fuzz_target!(|data: &[u8]| {

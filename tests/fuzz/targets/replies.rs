@@ -37,7 +37,7 @@ fn check_status(status: &Status, raw: RawReply<'_>) {
     // The code is everything after the first colon, and only if the reply's length proves that it
     // is complete.
     assert!(raw.framed && (200..300).contains(&raw.status), "{raw:?}");
-    let quotes = ['\'', '"'];
+    let quotes = ['\'', '"', '`'];
     let is_token = |token: &str| {
         let token = token.trim().trim_matches(quotes);
         ["STATUS_OK", "STATUS_OK_AND_INFORMING"]
@@ -51,6 +51,8 @@ fn check_status(status: &Status, raw: RawReply<'_>) {
     let text = if is_first { text } else { last_line }.trim().trim_matches(quotes);
     let (token, code) = text.split_once(':').expect("a code follows a colon");
     assert!(is_token(token), "{token}");
-    let is_around = |letter: char| letter.is_whitespace() || quotes.contains(&letter);
+    let is_around = |letter: char| {
+        letter.is_whitespace() || letter.is_control() || quotes.contains(&letter)
+    };
     assert_eq!(code.trim_matches(is_around), sms.code.trim_matches(is_around));
 }
