@@ -76,9 +76,11 @@ const list = (name, convertEntry) => (json) => {
   // Converts in place, so that each parsed entry can be freed before the next is converted.
   for (let index = 0; index < entries.length; index++) entries[index] = convertEntry(entries[index])
   const reply = json.slice(replyStart, -1)
-  const further = JSON.parse(`{${json.slice(listEnd + 1, entriesEnd)}}`)
-  for (const [member, value] of Object.entries(further)) {
-    Object.defineProperty(entries, camelCase(member), { value })
+  if (listEnd < entriesEnd) {
+    const further = JSON.parse(`{${json.slice(listEnd + 1, entriesEnd)}}`)
+    for (const [member, value] of Object.entries(further)) {
+      Object.defineProperty(entries, camelCase(member), { value })
+    }
   }
   let raw
   return Object.defineProperty(entries, 'raw', {

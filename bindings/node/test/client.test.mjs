@@ -419,6 +419,7 @@ test('a saved intent keeps its watermark as text', () => {
       country: null,
       operator: null,
       multi_sms: false,
+      parameters: {},
       max_price_micros: 1,
       started_at_ms: 1,
       watermark
