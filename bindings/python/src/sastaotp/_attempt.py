@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Optional
 
 from ._money_and_time import rupees
-from ._result import _Result
+from ._result import Result
 
 
-class Attempt(_Result, frozen=True):
+class Attempt(Result, frozen=True):
     """One attempt of a purchase with ``countries``, ``offers``, ``min_price`` or ``patience``."""
 
     country: Optional[str] = None

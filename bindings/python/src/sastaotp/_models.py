@@ -26,12 +26,12 @@ from ._error_json import error_from_json
 from ._errors import SastaotpError
 from ._intent import Intent
 from ._money_and_time import duration, rupees, utc_datetime
-from ._result import _Result
+from ._result import Result
 
 _NULL = msgspec.Raw(b"null")
 
 
-class _Reply(_Result, frozen=True, kw_only=True):
+class _Reply(Result, frozen=True, kw_only=True):
     """A result with the reply, or the part of the reply, that it was read from."""
 
     raw_json: msgspec.Raw = msgspec.field(default=_NULL, name="raw")
@@ -54,7 +54,7 @@ class Balance(_Reply, frozen=True):
         return rupees(self.amount_micros)
 
 
-class Offer(_Result, frozen=True):
+class Offer(Result, frozen=True):
     """The price and stock of a service in one country."""
 
     country: str
@@ -74,7 +74,7 @@ class Offer(_Result, frozen=True):
         return rupees(self.price_micros)
 
 
-class Service(_Result, frozen=True):
+class Service(Result, frozen=True):
     """A service for which numbers are sold."""
 
     code: str
@@ -123,7 +123,7 @@ class Services(_Reply, frozen=True):
         return self.services[index]
 
 
-class Price(_Result, frozen=True, gc=False):
+class Price(Result, frozen=True, gc=False):
     """The price and stock of one service in one country."""
 
     country: str
@@ -160,7 +160,7 @@ class Prices(_Reply, frozen=True):
         return self.prices[index]
 
 
-class Country(_Result, frozen=True):
+class Country(Result, frozen=True):
     """A country in which numbers are sold."""
 
     code: str
@@ -283,7 +283,7 @@ class Purchase(_Reply, frozen=True):
         return duration(self.expires_in_ms)
 
 
-class ActivationData(_Result, frozen=True):
+class ActivationData(Result, frozen=True):
     """The result of a purchase, from which an activation is made."""
 
     id: str
@@ -344,7 +344,7 @@ class Settlement(_Reply, frozen=True):
     """The code, if one arrived."""
 
 
-class Reconciliation(_Result, frozen=True):
+class Reconciliation(Result, frozen=True):
     """The orders in the history that may be a purchase with an unknown outcome."""
 
     candidates: Tuple[Candidate, ...]
@@ -363,7 +363,7 @@ class Reconciliation(_Result, frozen=True):
     """Why the search is not complete. None if it is complete."""
 
 
-class Unclaimed(_Result, frozen=True):
+class Unclaimed(Result, frozen=True):
     """A purchase that is not settled and that no handle of this process holds.
 
     ``str`` returns one line for a person: the purchase, its state, and what to do.
@@ -398,7 +398,7 @@ class Unclaimed(_Result, frozen=True):
         return f"Unclaimed({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
-class SettledLease(_Result, frozen=True):
+class SettledLease(Result, frozen=True):
     """A lease of an ended process that ``settle_leftover_leases`` settled, or tried to."""
 
     unclaimed: Unclaimed

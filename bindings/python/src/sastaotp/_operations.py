@@ -6,7 +6,7 @@ Both clients are built on these functions. The methods of ``Client`` document th
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Callable, Generic, Iterable, Mapping, Optional, TypeVar
+from typing import Any, Callable, Generic, Iterable, Mapping, Optional, TypeVar, cast
 
 import msgspec
 
@@ -76,7 +76,9 @@ def _argument(value: Any, name: str) -> Any:
     msgspec would encode other types too, but with a different meaning: NaN as null, bytes as
     base64.
     """
-    return value if isinstance(value, (int, list, dict, msgspec.Raw)) else text(value, name)
+    if isinstance(value, (int, list, dict, msgspec.Raw)):
+        return cast(Any, value)
+    return text(value, name)
 
 
 def _intent_json(intent: Intent) -> msgspec.Raw:

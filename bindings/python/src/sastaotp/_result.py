@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class _Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True):
     """Prints and hashes its fields without the raw reply."""
 
     def __repr__(self) -> str:
