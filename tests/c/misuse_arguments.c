@@ -131,8 +131,8 @@ enum { ROWS = sizeof rows / sizeof *rows };
 /* The intent of an earlier run. */
 static const char INTENT[] =
     "{\"intent_id\":\"00000000000000ff\",\"action\":\"getNumber\",\"service\":\"zz_never\","
-    "\"country\":\"22\",\"operator\":null,\"multi_sms\":false,\"max_price_micros\":1000000,"
-    "\"started_at_ms\":0,\"watermark\":null}";
+    "\"country\":\"22\",\"operator\":null,\"multi_sms\":false,\"parameters\":{},"
+    "\"max_price_micros\":1000000,\"started_at_ms\":0,\"watermark\":null}";
 
 static objects objects_new(void) {
     sastaotp_error *error = NULL;
