@@ -1184,7 +1184,9 @@ public:
     /// has no number there, does not sell the service there, or sells it above the maximum price.
     /// Any other failure ends the call: an unknown outcome is never followed by another attempt.
     /// Each attempt has a separate intent and the full timeout of the call, and the budget
-    /// reserves one attempt at a time. purchase::attempts and error_view::attempts list them.
+    /// reserves one attempt at a time. purchase::attempts and error_view::attempts list them. If
+    /// every country is refused, the call throws the last temporary refusal, such as NO_NUMBERS, or
+    /// else the last one.
     template <class Codes>
     number_request &countries(const Codes &codes) & {
         countries_.emplace();
@@ -1227,7 +1229,8 @@ public:
 
     /// Sets the minimum price. Cheap numbers have often been used before. The call reads the price
     /// list once (action getPrices). It skips a country whose listed price is below the minimum or
-    /// above the maximum, and a country that is not listed.
+    /// above the maximum, and a country that is not listed. If it skips every country, it throws
+    /// status::no_numbers. Not possible with any_country.
     number_request &min_price(amount limit) & {
         min_price_ = limit.micros();
         return *this;
@@ -1306,7 +1309,7 @@ public:
             request.country_count = countries_->size();
         }
         if (offers_) {
-            // An empty list has no address.
+            // An empty vector may have no address, and NULL means that there is no list.
             static constexpr const sastaotp_offer *none[] = {nullptr};
             request.offers = offers_->empty() ? none : offers_->data();
             request.offer_count = offers_->size();

@@ -118,7 +118,8 @@ impl NumberRequest {
     /// Any other failure ends the call: an unknown outcome is never followed by another attempt.
     /// Each attempt has a separate [`Intent`] and the full timeout of the call, and the budget
     /// reserves one attempt at a time. [`Purchase::attempts`](crate::Purchase::attempts) and
-    /// [`Error::attempts`] list the attempts.
+    /// [`Error::attempts`] list the attempts. If every country is refused, the call fails with the
+    /// last temporary refusal, such as NO_NUMBERS, or else with the last one.
     ///
     /// ```
     /// use std::time::Duration;
@@ -163,7 +164,9 @@ impl NumberRequest {
     /// Sets the lowest acceptable price. Cheap numbers have often been used before.
     ///
     /// The call reads the price list once (`getPrices`). It skips a country whose listed price is
-    /// below the minimum or above the maximum, and a country that is not listed.
+    /// below the minimum or above the maximum, and a country that is not listed. If it skips every
+    /// country, it fails with [`ErrorKind::NoNumbers`](crate::ErrorKind::NoNumbers). Not possible
+    /// with [`any_country`](Self::any_country).
     pub fn min_price(mut self, price: impl Into<Amount>) -> Self {
         self.min_price = Some(price.into());
         self

@@ -46,8 +46,9 @@ pub struct sastaotp_number_request {
     /// has no number there, does not sell the service there, or sells it above the maximum price.
     /// Any other failure ends the call: an unknown outcome is never followed by another attempt.
     /// Each attempt has a separate intent and the full timeout of the call, and the budget
-    /// reserves one attempt at a time. sastaotp_purchase_attempt and sastaotp_error_attempt list
-    /// the attempts.
+    /// reserves one attempt at a time. sastaotp_purchase_attempt and sastaotp_error_attempt return
+    /// the attempts. If every country is refused, the call fails with the last temporary refusal,
+    /// such as NO_NUMBERS, or else with the last one.
     pub countries: *const *const c_char,
     /// The number of countries.
     pub country_count: usize,
@@ -70,7 +71,8 @@ pub struct sastaotp_number_request {
     pub parameter_count: usize,
     /// The minimum price, in micro-rupees. 0 for none. Cheap numbers have often been used before.
     /// The call reads the price list once (action getPrices). It skips a country whose listed price
-    /// is below the minimum or above the maximum, and a country that is not listed.
+    /// is below the minimum or above the maximum, and a country that is not listed. If it skips
+    /// every country, it fails with SASTAOTP_ERROR_NO_NUMBERS. Not possible with `any_country`.
     pub min_price_micros: i64,
     /// The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
     /// any price, unless the client has a budget. 0, which the initializer sets, is refused.

@@ -337,7 +337,7 @@ fn offers_list_only_numbers_on_sale() {
     let only = fixture.client.get_offers(&query.clone().min_price(rupees(76))).unwrap();
     assert_eq!(only.len(), 1);
     assert_eq!(fixture.client.cheapest_offer(&query.max_price(rupees(76))).unwrap(), None);
-    // An empty stock is no offer.
+    // A country with no number in stock is left out.
     let empty = OfferQuery::new("wa").countries(["91"]);
     assert!(fixture.client.get_offers(&empty).unwrap().is_empty());
 }

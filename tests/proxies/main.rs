@@ -33,7 +33,7 @@ pub(crate) fn proxied(builder: adapter::ClientBuilder) -> adapter::ClientBuilder
     Proxy::shared().set(builder)
 }
 
-/// Does the same for those whose transport is made separately.
+/// Adds the proxy to the settings of a transport that is made separately.
 pub(crate) fn proxied_transport(config: &mut HttpConfig) {
     let proxy = Proxy::shared();
     config.proxy = proxy.url().into();

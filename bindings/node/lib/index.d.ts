@@ -176,7 +176,8 @@ export type CountryChoice =
  * service there, or sells it above the maximum price. Any other failure ends the call, and an
  * unknown outcome is never followed by another attempt. Each attempt has the full timeout, and the
  * budget reserves one attempt at a time. `Purchase.attempts` and `SastaotpError.attempts` list
- * them.
+ * them. If every country is refused, the call throws the last temporary refusal, such as
+ * NO_NUMBERS, or else the last one.
  */
 export type SeveralCountries =
   | ({
@@ -218,7 +219,7 @@ export type NumberOptions = CallOptions &
     /**
      * The lowest price in rupees. Cheap numbers have often been used before. The call reads the
      * price list once. It skips a country whose listed price is below the minimum or above the
-     * maximum, and a country that is not listed.
+     * maximum, and a country that is not listed. Not possible with `anyCountry`.
      */
     minPrice?: Rupees | undefined
     /** The lowest price in millionths of a rupee. */

@@ -317,14 +317,16 @@ class Client(BaseClient):
             the service there, or sells it above ``max_price``. Any other failure ends the call, and
             an unknown outcome is never followed by another attempt. Each attempt has the full
             timeout, and the budget reserves one attempt at a time. ``purchase.attempts`` and
-            ``error.attempts`` list the attempts.
+            ``error.attempts`` list the attempts. If every country is refused, the call raises the
+            last temporary refusal, such as NO_NUMBERS, or else the last one.
         :param offers: several offers of ``get_offers``, which are tried in this order like
             ``countries``. The maximum price of each attempt is the price of its offer, or
             ``max_price`` if that is lower. An offer without a price needs ``max_price``.
         :param any_country: let the service choose the country.
         :param min_price: the lowest price in rupees. Cheap numbers have often been used before. The
             call reads the price list once (getPrices). It skips a country whose listed price is
-            below the minimum or above the maximum, and a country that is not listed.
+            below the minimum or above the maximum, and a country that is not listed. Not possible
+            with ``any_country``.
         :param max_price: the highest price in rupees.
         :param accept_any_price: buy at any price.
         :param operator: a country code that fixes the country, sent verbatim as the parameter
