@@ -185,7 +185,7 @@ const ROWS: &[Row] = &[
     ("", &[b"\x05\x00", b"\x05\x02"], Cause::Proxy, "rules do not allow"),
     ("", &[b"\x05\x00", b"\x05\x03"], Cause::Refused, "cannot reach the network"),
     ("", &[b"\x05\x00", b"\x05\x04"], Cause::Refused, "cannot reach the host"),
-    ("", &[b"\x05\x00", b"\x05\x05"], Cause::Refused, "the service refused the connection"),
+    ("", &[b"\x05\x00", b"\x05\x05"], Cause::Refused, "the service refused the proxy's connection"),
     ("", &[b"\x05\x00", b"\x05\x06"], Cause::Refused, "connection to the service timed out"),
     ("", &[b"\x05\x00", b"\x05\x07"], Cause::Proxy, "does not support connections to other hosts"),
     ("", &[b"\x05\x00", b"\x05\x08"], Cause::Proxy, "does not support this kind of address"),
