@@ -119,7 +119,7 @@ impl NumberRequest {
     /// Each attempt has a separate [`Intent`] and the full timeout of the call, and the budget
     /// reserves one attempt at a time. [`Purchase::attempts`](crate::Purchase::attempts) and
     /// [`Error::attempts`] list the attempts. If every country is refused, the call fails with the
-    /// last temporary refusal, such as NO_NUMBERS, or else with the last one.
+    /// last temporary refusal, such as `NO_NUMBERS`, or else with the last one.
     ///
     /// ```
     /// use std::time::Duration;
