@@ -659,8 +659,8 @@ fn sysroot(root: &Path) -> Result<PathBuf> {
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }
 
-/// Removes the folders of the builder from an archive of mingw. They are in its debug symbols, and
-/// in the symbols of its import libraries, which rustc makes in a folder with a random name.
+/// Removes the builder's folder names from an archive of mingw. Its debug symbols contain them, and
+/// the symbols of its import libraries, which rustc makes in a folder with a random name.
 fn remove_paths(tools: &Tools, archive: &Path) -> Result<()> {
     const MARK: &str = "_deps_rustc";
     let listed = tools.program("nm")?.arg("--extern-only").arg(archive).output()?;
@@ -735,7 +735,7 @@ fn native_libraries(root: &Path, target: &str) -> Result<String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let libraries = libraries_in(&text).map(|mut libraries| {
         if target.contains("apple") {
-            // They have the certificates of the system.
+            // The reader of the system's certificates needs them.
             libraries.push_str(" -framework Security -framework CoreFoundation");
         }
         libraries

@@ -465,8 +465,8 @@ const sastaotp_attempt *sastaotp_error_attempt(const sastaotp_error *error, size
 const char *sastaotp_attempt_country(const sastaotp_attempt *attempt);
 
 /**
- * Returns the code that pins the country, or of the mobile operator. Returns NULL if the request
- * has none. Since 0.1.0.
+ * Returns the operator of the request: a code that pins the country, or a mobile operator. Returns
+ * NULL if the request has none. Since 0.1.0.
  */
 const char *sastaotp_attempt_operator(const sastaotp_attempt *attempt);
 
@@ -477,10 +477,10 @@ const char *sastaotp_attempt_operator(const sastaotp_attempt *attempt);
 bool sastaotp_attempt_price_micros(const sastaotp_attempt *attempt, int64_t *micros);
 
 /**
- * Returns the error code of the refusal, such as "NO_NUMBERS". Returns "skipped: " and the reason
- * if nothing was sent, because the country is not listed at an acceptable price. Returns NULL if
- * the attempt was not refused: it bought the number, or the error of the call is about it. Since
- * 0.1.0.
+ * Returns why the purchase moved on: the error code of the refusal, such as "NO_NUMBERS", or
+ * "skipped: " and the reason if nothing was sent, because the country is not listed at an
+ * acceptable price. Returns NULL if the attempt bought the number, or ended the call: its failure
+ * is the error of the call. Since 0.1.0.
  */
 const char *sastaotp_attempt_refused(const sastaotp_attempt *attempt);
 
@@ -628,13 +628,13 @@ typedef struct sastaotp_config {
      * A URL is `scheme://user:password@host:port` with the scheme http, https, socks5 or socks5h.
      * The user name and password are optional and percent-encoded. With socks5 (also written
      * socks) this machine looks up the name of the service, with socks5h the proxy does. The
-     * default port is 443 for https, and otherwise 1080. The proxy of a URL is used for every
-     * service, also for one on this machine.
+     * default port is 443 for https, and otherwise 1080. A proxy that is set by URL is used for
+     * every service. For a loopback address it connects to its own machine.
      */
     const char *proxy;
     /**
-     * Certificates to trust in addition: the text of a PEM file, not its path. They are
-     * authorities, or the certificate of the server itself.
+     * Certificates to trust in addition: the text of a PEM file, not its path. Each is that of an
+     * authority, or of the server itself.
      */
     const char *ca_pem;
     /** The length of `ca_pem` in bytes; 0 if it ends with NUL. */
@@ -689,7 +689,7 @@ typedef struct sastaotp_config {
     uint32_t max_requests_per_minute;
     /** The part of a request that carries the API key. */
     sastaotp_api_key_location api_key_location;
-    /** The certificate authorities to trust. */
+    /** The certificate authorities to trust. The default is SASTAOTP_ROOTS_WEB. */
     sastaotp_roots roots;
     /** The failures that the journal survives. */
     sastaotp_durability durability;
@@ -910,8 +910,8 @@ sastaotp_status sastaotp_client_get_services(const sastaotp_client *client,
 size_t sastaotp_services_count(const sastaotp_services *services);
 
 /**
- * Writes the number of services that the service sells. Returns false if the reply does not state
- * it. Since 0.1.0.
+ * Writes how many services are sold in total. Returns false if the reply does not state it. Since
+ * 0.1.0.
  */
 bool sastaotp_services_total(const sastaotp_services *services, uint64_t *total);
 
@@ -943,7 +943,7 @@ const char *sastaotp_service_code(const sastaotp_service *service);
 const char *sastaotp_service_name(const sastaotp_service *service);
 
 /**
- * Returns the address of a picture of the service. Returns NULL if the reply has none. Since
+ * Returns the URL of the service's logo. Returns NULL if the reply has none. Since
  * 0.1.0.
  */
 const char *sastaotp_service_logo(const sastaotp_service *service);
@@ -997,13 +997,14 @@ const char *sastaotp_offer_country(const sastaotp_offer *offer);
 const char *sastaotp_offer_country_name(const sastaotp_offer *offer);
 
 /**
- * Returns the flag of the country, an emoji. The text is empty if the reply has none. Since 0.1.0.
+ * Returns the flag of the country, an emoji. Returns an empty text if the reply has none. Since
+ * 0.1.0.
  */
 const char *sastaotp_offer_flag(const sastaotp_offer *offer);
 
 /**
- * Returns the code of the mobile operator or the tier. Returns NULL unless the service lists its
- * prices by it. Since 0.1.0.
+ * Returns the code of the mobile operator or of the tier. Returns NULL unless the service lists
+ * prices by operator or tier. Since 0.1.0.
  */
 const char *sastaotp_offer_operator(const sastaotp_offer *offer);
 
@@ -1039,8 +1040,8 @@ sastaotp_status sastaotp_client_get_prices(const sastaotp_client *client,
 size_t sastaotp_prices_count(const sastaotp_prices *prices);
 
 /**
- * Finds the entry of one service in one country and writes its index. If there are several, one
- * for each operator or price, finds the cheapest of those in stock. Returns false if there is no
+ * Finds the entry of one service in one country and writes its index. If there is an entry for
+ * each operator or price, finds the cheapest one in stock. Returns false if there is no
  * such entry, or `country` or `service` is NULL or not UTF-8. Since 0.1.0.
  */
 bool sastaotp_prices_find(const sastaotp_prices *prices,
@@ -1095,17 +1096,18 @@ typedef struct sastaotp_offer_query {
     size_t size;
     /** The service: a code from sastaotp_client_get_services, such as "tg". Required. */
     const char *service;
-    /** Country codes: only offers in these countries. NULL for all countries. */
+    /**
+     * The codes of the countries to select. NULL for all countries. An empty list selects none.
+     */
     const char *const *countries;
     /** The number of country codes. */
     size_t country_count;
-    /** The lowest price, in micro-rupees. 0 for no limit. */
+    /** The minimum price, in micro-rupees. 0 for none. */
     int64_t min_price_micros;
-    /** The highest price, in micro-rupees. 0 for no limit. */
+    /** The maximum price, in micro-rupees. 0 for none. */
     int64_t max_price_micros;
     /**
-     * The least numbers in stock. Unless it is 0, leaves out an offer whose stock the service does
-     * not report.
+     * The minimum stock. Above 0, an offer whose stock the service does not report is left out.
      */
     uint64_t min_available;
     /** Reserved for later versions: must be 0. */
@@ -1121,12 +1123,12 @@ typedef struct sastaotp_offers sastaotp_offers;
 
 /**
  * Reads the offers of a service: one for each country that sells it now, and for each operator if
- * the service lists prices by operator. Cheapest first; of equal prices the one with more numbers
- * in stock. Actions getServicesList and getPrices.
+ * the service lists prices by operator. The cheapest is first; of equal prices, the one with more
+ * numbers in stock. Actions getServicesList and getPrices.
  *
  * If the two replies disagree about an offer, it has the higher price and the smaller stock. An
- * offer without a price or with an empty stock is left out. Buy one of the offers with the member
- * `offers` of sastaotp_number_request.
+ * offer without a price or with no number in stock is left out. Buy one of the offers with the
+ * member `offers` of sastaotp_number_request.
  *
  * Fails with a read error. Since 0.1.0.
  */
@@ -1153,11 +1155,11 @@ const sastaotp_offer *sastaotp_offers_cheapest(const sastaotp_offers *offers);
 
 /**
  * Returns the list as a JSON object with the key `offers`. Each offer has country (the country
- * code), country_name, operator, price_micros and available. Since 0.1.0.
+ * code), country_name, flag, operator, price_micros and available. Since 0.1.0.
  */
 const char *sastaotp_offers_json(const sastaotp_offers *offers);
 
-/** Frees a list with its offers. Since 0.1.0. */
+/** Frees a list and its offers. Since 0.1.0. */
 void sastaotp_offers_free(sastaotp_offers *offers);
 
 /** A list of countries. Immutable. */
@@ -1360,14 +1362,13 @@ void sastaotp_order_iterator_free(sastaotp_order_iterator *iterator);
 
 struct sastaotp_activation;
 
-/**
- * A parameter of a purchase. A name has 1 to 64 of the characters A-Z a-z 0-9 _, and a value 1 to
- * 256 characters without control characters.
- */
+/** A further parameter of a purchase. */
 typedef struct sastaotp_parameter {
-    /** The name. */
+    /** The name: 1 to 64 of the characters A-Z a-z 0-9 _. Required. */
     const char *name;
-    /** The value, which the library encodes. */
+    /**
+     * The value: 1 to 256 characters without control characters. The library encodes it. Required.
+     */
     const char *value;
 } sastaotp_parameter;
 
@@ -1376,9 +1377,9 @@ typedef struct sastaotp_parameter {
  * country and the price. A purchase copies the request, so one request can buy many numbers.
  *
  * State the country: one of `country`, `countries`, `offers`, `operator_` and `any_country`, or
- * `country` and `operator_` together. State the price: `max_price_micros`; offers state it too. If
- * the country or the price is missing, or two members contradict each other, the purchase fails
- * with SASTAOTP_ERROR_CONFIG and nothing is sent.
+ * `country` and `operator_` together. State the price: `max_price_micros`, unless each offer has a
+ * price. If the country or the price is missing, or two members contradict each other, the
+ * purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
  */
 typedef struct sastaotp_number_request {
     /** The size of the struct, which SASTAOTP_NUMBER_REQUEST_INIT sets. */
@@ -1393,20 +1394,22 @@ typedef struct sastaotp_number_request {
     /**
      * Several countries, which are tried in this order: 1 to 100 different codes. NULL for none.
      *
-     * The purchase moves on to the next country only after the service refused this one because it
+     * The purchase moves on to the next country only if the service refused the current one: it
      * has no number there, does not sell the service there, or sells it above the maximum price.
      * Any other failure ends the call: an unknown outcome is never followed by another attempt.
-     * Each attempt has an intent of its own and the full timeout of the call, and the budget
-     * reserves one attempt at a time. sastaotp_purchase_attempt and sastaotp_error_attempt list
-     * the attempts.
+     * Each attempt has a separate intent and the full timeout of the call, and the budget
+     * reserves one attempt at a time. sastaotp_purchase_attempt and sastaotp_error_attempt return
+     * the attempts. If every country is refused, the call fails with the last temporary refusal,
+     * such as NO_NUMBERS, or else with the last one.
      */
     const char *const *countries;
     /** The number of countries. */
     size_t country_count;
     /**
      * Several offers of sastaotp_client_get_offers, which are tried in this order like countries:
-     * 1 to 100 different ones. NULL for none. An offer is bought for at most its price, and at
-     * most for `max_price_micros` if that is set.
+     * 1 to 100 different ones. NULL for none. The maximum price of each attempt is the price of
+     * its offer, or `max_price_micros` if that is lower. An offer without a price needs
+     * `max_price_micros`.
      */
     const sastaotp_offer *const *offers;
     /** The number of offers. */
@@ -1418,17 +1421,18 @@ typedef struct sastaotp_number_request {
      */
     const char *operator_;
     /**
-     * Parameters for a service that has more of them, such as "fixedPrice" or "providerIds": at
-     * most 16. NULL for none. A parameter that the library sets itself is refused. They are part
-     * of the intent.
+     * Further parameters that the service accepts and the library does not set, such as
+     * "fixedPrice" or "providerIds": at most 16. NULL for none. A parameter that the library sets
+     * is refused. They are part of the intent.
      */
     const sastaotp_parameter *parameters;
     /** The number of parameters. */
     size_t parameter_count;
     /**
-     * The minimum price, in micro-rupees: cheaper numbers are often used ones. 0 for none. The
-     * call reads the listed prices once (action getPrices). It skips a country whose listed price
-     * is below this one or above the maximum, and a country that is not listed.
+     * The minimum price, in micro-rupees. 0 for none. Cheap numbers have often been used before.
+     * The call reads the price list once (action getPrices). It skips a country whose listed price
+     * is below the minimum or above the maximum, and a country that is not listed. If it skips
+     * every country, it fails with SASTAOTP_ERROR_NO_NUMBERS. Not possible with `any_country`.
      */
     int64_t min_price_micros;
     /**
@@ -1437,10 +1441,10 @@ typedef struct sastaotp_number_request {
      */
     int64_t max_price_micros;
     /**
-     * How long to go on if every country refused, in milliseconds. 0 tries each country once. The
-     * call pauses before it begins again with the first country; the pauses grow from 2 to 30
-     * seconds, and are longer if the service requests it. No attempt of a repetition begins after
-     * this time.
+     * How long to keep trying if the service refused every country, in milliseconds. 0 tries each
+     * country once. The call pauses before it starts again with the first country. The pauses grow
+     * from 2 to 30 seconds, and are longer if the service requests it. Only the first round may
+     * continue after this time.
      */
     uint32_t patience_ms;
     /** Whether the service may choose the country. */
@@ -1462,11 +1466,11 @@ typedef struct sastaotp_number_request {
 /**
  * Buys a number. Action getNumber. COSTS MONEY.
  *
- * Sends the purchase at most once. If it fails and sastaotp_error_charge is
- * SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
+ * Sends the purchase, or each attempt of it, at most once. If it fails and sastaotp_error_charge
+ * is SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
  *
- * A request with several countries or offers, or with patience, makes one attempt after the other
- * until one buys a number.
+ * A request with several countries or offers, or with patience, is a series of attempts that ends
+ * when one buys a number.
  *
  * Read sastaotp_purchase_warning of the purchase: the price may be above the maximum. Fails with a
  * purchase error. Freeing `*activation` with sastaotp_activation_free does not change the order.
@@ -1501,8 +1505,8 @@ sastaotp_status sastaotp_client_reget_number(const sastaotp_client *client,
  * that is killed before the reply can then still find its purchase. If the client has not read the
  * newest order yet, it does so first. Action getOrders.
  *
- * An intent is one attempt, so the request must name one country, without a minimum price or
- * patience.
+ * An intent is one attempt, so the request must not have a list of countries or offers, a minimum
+ * price or patience.
  *
  * Fails with a read error. Since 0.1.0.
  */
@@ -2189,7 +2193,7 @@ typedef struct sastaotp_lease sastaotp_lease;
 
 /**
  * Buys a number and returns a lease, which settles the order when it ends. Action getNumber. COSTS
- * MONEY.
+ * MONEY. The request may have several countries or offers, as for sastaotp_client_get_number.
  *
  * Fails with a purchase error. sastaotp_lease_free settles the order and frees `*lease`. Since
  * 0.1.0.

@@ -32,8 +32,8 @@
  *    header that runs out of memory throws std::bad_alloc.
  * 2. Objects own their C object. They move and do not copy. A moved-from object can be assigned to
  *    and destroyed; its getters return empty values, and its calls throw status::config. The
- *    builders (config, number_request, offer_query, wait_options) copy; they own texts and numbers,
- *    and a number_request borrows its offers.
+ *    builders (config, number_request, offer_query, wait_options) can be copied. They own their
+ *    texts and numbers, but a number_request borrows its offers.
  * 3. A "..._view", an element of a list and a std::string_view are borrowed: valid while the object
  *    they came from lives. Keep that object in a variable; `auto country =
  *    client.get_countries()[0];` dangles. An sms, which wait_for_code returns, is not a view: its
@@ -643,8 +643,8 @@ public:
     std::optional<std::string_view> country() const noexcept {
         return detail::optional_text(sastaotp_attempt_country(object_));
     }
-    /// Returns the code that pins the country, or of the mobile operator. Absent if the request has
-    /// none.
+    /// Returns the operator of the request: a code that pins the country, or a mobile operator.
+    /// Absent if the request has none.
     std::optional<std::string_view> operator_() const noexcept {
         return detail::optional_text(sastaotp_attempt_operator(object_));
     }
@@ -653,9 +653,9 @@ public:
     std::optional<amount> price() const noexcept {
         return detail::optional_value<amount>(sastaotp_attempt_price_micros, object_);
     }
-    /// Returns the error code of the refusal, such as "NO_NUMBERS", or "skipped: " and the reason
-    /// if nothing was sent. Absent if the attempt was not refused: it bought the number, or the
-    /// error of the call is about it.
+    /// Returns why the purchase moved on: the error code of the refusal, such as "NO_NUMBERS", or
+    /// "skipped: " and the reason if nothing was sent. Absent if the attempt bought the number, or
+    /// ended the call: its failure is the error of the call.
     std::optional<std::string_view> refused() const noexcept {
         return detail::optional_text(sastaotp_attempt_refused(object_));
     }
@@ -843,7 +843,7 @@ private:
     std::optional<std::string> text_;
 };
 
-/// Borrows texts as an array for C, with a NULL behind them, so that no array is empty.
+/// Borrows texts as an array for C. It ends with NULL, so that it has an address without texts.
 inline std::vector<const char *> c_array(const std::vector<std::string> &texts) {
     std::vector<const char *> array;
     for (const auto &text : texts) array.push_back(text.c_str());
@@ -998,8 +998,8 @@ public:
     /// A URL is `scheme://user:password@host:port` with the scheme http, https, socks5 or socks5h.
     /// The user name and password are optional and percent-encoded. With socks5 (also written
     /// socks) this machine looks up the name of the service, with socks5h the proxy does. The
-    /// default port is 443 for https, and otherwise 1080. The proxy of a URL is used for every
-    /// service, also for one on this machine.
+    /// default port is 443 for https, and otherwise 1080. A proxy that is set by URL is used for
+    /// every service. For a loopback address it connects to its own machine.
     config &proxy(std::string_view text) & { return set(proxy_, "proxy", text); }
     config proxy(std::string_view text) && { return std::move(proxy(text)); }
 
@@ -1010,8 +1010,8 @@ public:
     }
     config roots(sastaotp::roots authorities) && { return std::move(roots(authorities)); }
 
-    /// Trusts certificates in addition: the text of a PEM file, not its path. They are authorities,
-    /// or the certificate of the server itself. A second call replaces the first.
+    /// Trusts certificates in addition: the text of a PEM file, not its path. Each is that of an
+    /// authority, or of the server itself. A second call replaces the first.
     config &ca_pem(std::string_view pem) & {
         ca_pem_ = pem;
         return *this;
@@ -1160,9 +1160,9 @@ struct made {
 
 /// A number to buy, set in a chain: `number_request("tg").country("22").max_price(limit)`. State
 /// the country: call country, countries, offers, operator_ or any_country. State the price: call
-/// max_price; offers state it too. If the country or the price is missing, or two statements of the
-/// country contradict each other, the purchase throws status::config. One thread at a time. One
-/// request can buy many numbers.
+/// max_price, unless each offer has a price. If the country or the price is missing, or two
+/// statements of the country contradict each other, the purchase throws status::config. One thread
+/// at a time. One request can buy many numbers.
 class number_request {
 public:
     /// Creates a request for a number of a service: a code from client::get_services, such as "tg".
@@ -1180,11 +1180,13 @@ public:
     /// Sets several countries, which are tried in this order: 1 to 100 different codes in any
     /// range of texts.
     ///
-    /// The purchase moves on to the next country only after the service refused this one because it
+    /// The purchase moves on to the next country only if the service refused the current one: it
     /// has no number there, does not sell the service there, or sells it above the maximum price.
     /// Any other failure ends the call: an unknown outcome is never followed by another attempt.
-    /// Each attempt has an intent of its own and the full timeout of the call, and the budget
-    /// reserves one attempt at a time. purchase::attempts and error_view::attempts list them.
+    /// Each attempt has a separate intent and the full timeout of the call, and the budget
+    /// reserves one attempt at a time. purchase::attempts and error_view::attempts list them. If
+    /// every country is refused, the call throws the last temporary refusal, such as NO_NUMBERS, or
+    /// else the last one.
     template <class Codes>
     number_request &countries(const Codes &codes) & {
         countries_.emplace();
@@ -1204,9 +1206,9 @@ public:
     }
 
     /// Sets several offers of client::get_offers, which are tried in this order like countries: 1
-    /// to 100 different ones in any range of offers. An offer is bought for at most its price, and
-    /// at most for max_price if that is set. The request borrows the offers: their list must live
-    /// until the purchase.
+    /// to 100 different ones in any range of offers. The maximum price of each attempt is the price
+    /// of its offer, or max_price if that is lower. An offer without a price needs max_price. The
+    /// request borrows the offers: keep their list until the purchase returns.
     template <class Offers>
     number_request &offers(const Offers &list) & {
         offers_.emplace();
@@ -1225,9 +1227,10 @@ public:
     }
     number_request any_country() && { return std::move(any_country()); }
 
-    /// Sets the minimum price: cheaper numbers are often used ones. The call reads the listed
-    /// prices once (action getPrices). It skips a country whose listed price is below this one or
-    /// above the maximum, and a country that is not listed.
+    /// Sets the minimum price. Cheap numbers have often been used before. The call reads the price
+    /// list once (action getPrices). It skips a country whose listed price is below the minimum or
+    /// above the maximum, and a country that is not listed. If it skips every country, it throws
+    /// status::no_numbers. Not possible with any_country.
     number_request &min_price(amount limit) & {
         min_price_ = limit.micros();
         return *this;
@@ -1262,19 +1265,20 @@ public:
     }
     number_request multi_sms() && { return std::move(multi_sms()); }
 
-    /// Sets how long to go on if every country refused; zero tries each country once. The call
-    /// pauses before it begins again with the first country; the pauses grow from 2 to 30 seconds,
-    /// and are longer if the service requests it. No attempt of a repetition begins after this
-    /// time.
+    /// Sets how long to keep trying if the service refused every country; zero tries each country
+    /// once. The call pauses before it starts again with the first country. The pauses grow from 2
+    /// to 30 seconds, and are longer if the service requests it. Only the first round may continue
+    /// after this time.
     number_request &patience(detail::duration time) & {
         patience_ms_ = time.millis();
         return *this;
     }
     number_request patience(detail::duration time) && { return std::move(patience(time)); }
 
-    /// Adds a parameter for a service that has more of them, such as "fixedPrice" or
-    /// "providerIds": at most 16. A parameter that the library sets itself is refused. The
-    /// parameters are part of the intent.
+    /// Adds a parameter that the service accepts and the library does not set, such as "fixedPrice"
+    /// or "providerIds": at most 16. A name has 1 to 64 of the characters A-Z a-z 0-9 _, and a
+    /// value 1 to 256 characters without control characters. A parameter that the library sets is
+    /// refused. The parameters are part of the intent.
     number_request &parameter(std::string_view name, std::string_view value) & {
         parameters_.emplace_back(detail::c_string("name", name), detail::c_string("value", value));
         return *this;
@@ -1293,8 +1297,8 @@ public:
         return std::move(parameters(list));
     }
 
-    /// Returns the request as the C struct. It borrows the texts and the arrays of this object,
-    /// until the next call of this function.
+    /// Returns the request as the C struct. The struct borrows the texts and arrays of this object.
+    /// The next call of this function invalidates it.
     sastaotp_number_request c_struct() const {
         sastaotp_number_request request = SASTAOTP_NUMBER_REQUEST_INIT;
         request.service = service_.c_str();
@@ -1305,7 +1309,7 @@ public:
             request.country_count = countries_->size();
         }
         if (offers_) {
-            // An empty list has no address.
+            // An empty vector may have no address, and NULL means that there is no list.
             static constexpr const sastaotp_offer *none[] = {nullptr};
             request.offers = offers_->empty() ? none : offers_->data();
             request.offer_count = offers_->size();
@@ -1330,7 +1334,7 @@ private:
     std::optional<std::vector<std::string>> countries_;
     std::optional<std::vector<const sastaotp_offer *>> offers_;
     std::vector<std::pair<std::string, std::string>> parameters_;
-    // The arrays of the C struct. They are made for each call: a copy of this object has its own.
+    // The arrays of the C struct, which c_struct creates: a copy of this object creates new ones.
     mutable std::vector<const char *> country_array_;
     mutable std::vector<sastaotp_parameter> parameter_array_;
     std::int64_t min_price_ = 0, max_price_ = 0;  // not stated
@@ -1393,12 +1397,12 @@ public:
     std::string_view country_name() const noexcept {
         return detail::text_or_empty(sastaotp_offer_country_name(object_));
     }
-    /// Returns the flag of the country, an emoji. The text is empty if the reply has none.
+    /// Returns the flag of the country, an emoji. Returns an empty text if the reply has none.
     std::string_view flag() const noexcept {
         return detail::text_or_empty(sastaotp_offer_flag(object_));
     }
-    /// Returns the code of the mobile operator or the tier. Absent unless the service lists its
-    /// prices by it.
+    /// Returns the code of the mobile operator or of the tier. Absent unless the service lists
+    /// prices by operator or tier.
     std::optional<std::string_view> operator_() const noexcept {
         return detail::optional_text(sastaotp_offer_operator(object_));
     }
@@ -1429,7 +1433,7 @@ public:
     std::string_view name() const noexcept {
         return detail::text_or_empty(sastaotp_service_name(object_));
     }
-    /// Returns the address of a picture of the service. Absent if the reply has none.
+    /// Returns the URL of the service's logo. Absent if the reply has none.
     std::optional<std::string_view> logo() const noexcept {
         return detail::optional_text(sastaotp_service_logo(object_));
     }
@@ -1469,8 +1473,7 @@ class services
 public:
     using owned::owned;
 
-    /// Returns the number of services that the service sells. Absent if the reply does not state
-    /// it.
+    /// Returns how many services are sold in total. Absent if the reply does not state it.
     std::optional<std::uint64_t> total() const noexcept {
         return detail::optional_value<std::uint64_t>(sastaotp_services_total, object_);
     }
@@ -1532,8 +1535,8 @@ class prices
 public:
     using owned::owned;
 
-    /// Finds the entry of one service in one country. If there are several, one for each operator
-    /// or price, finds the cheapest of those in stock.
+    /// Finds the entry of one service in one country. If there is an entry for each operator or
+    /// price, finds the cheapest one in stock.
     std::optional<price_entry> find(std::string_view country, std::string_view service) const {
         std::size_t row = 0;
         const bool found =
@@ -1590,16 +1593,16 @@ public:
     }
     offer_query max_price(amount price) && { return std::move(max_price(price)); }
 
-    /// Selects only offers with at least this many numbers in stock. Unless it is 0, an offer whose
-    /// stock the service does not report is left out.
+    /// Selects only offers with at least this many numbers in stock; 0 by default. Above 0, an
+    /// offer whose stock the service does not report is left out.
     offer_query &min_available(std::uint64_t count) & {
         min_available_ = count;
         return *this;
     }
     offer_query min_available(std::uint64_t count) && { return std::move(min_available(count)); }
 
-    /// Returns the query as the C struct. It borrows the texts and the array of this object, until
-    /// the next call of this function.
+    /// Returns the query as the C struct. The struct borrows the texts and the array of this
+    /// object. The next call of this function invalidates it.
     sastaotp_offer_query c_struct() const {
         sastaotp_offer_query query = SASTAOTP_OFFER_QUERY_INIT;
         query.service = service_.c_str();
@@ -1633,7 +1636,7 @@ public:
         return detail::optional_view<offer>(sastaotp_offers_cheapest(object_));
     }
     /// Returns the list as a JSON object with the key `offers`. Each offer has country,
-    /// country_name, operator, price_micros and available.
+    /// country_name, flag, operator, price_micros and available.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_offers_json(object_));
     }
@@ -2446,11 +2449,11 @@ public:
                                     detail::optional_c_string("country", country).c_str());
     }
     /// Reads the offers of a service: one for each country that sells it now, and for each operator
-    /// if the service lists prices by operator. Cheapest first; of equal prices the one with more
-    /// numbers in stock. Actions getServicesList and getPrices. Throws a read error.
+    /// if the service lists prices by operator. The cheapest is first; of equal prices, the one
+    /// with more numbers in stock. Actions getServicesList and getPrices. Throws a read error.
     ///
     /// If the two replies disagree about an offer, it has the higher price and the smaller stock.
-    /// An offer without a price or with an empty stock is left out. Buy one of them with
+    /// An offer without a price or with no number in stock is left out. Buy one of them with
     /// number_request::offers.
     [[nodiscard]] offers get_offers(const offer_query &query) const {
         const auto wanted = query.c_struct();
@@ -2484,16 +2487,17 @@ public:
 
     /// Buys a number. Action getNumber. COSTS MONEY. Throws a purchase error.
     ///
-    /// Sends the purchase at most once. After an outcome_unknown, call reconcile() before you buy
-    /// again. A request with several countries or offers, or with patience, makes one attempt after
-    /// the other until one buys a number. Read activation_view::warnings: the price may be above
-    /// the maximum.
+    /// Sends the purchase, or each attempt of it, at most once. After an outcome_unknown, call
+    /// reconcile() before you buy again. A request with several countries or offers, or with
+    /// patience, is a series of attempts that ends when one buys a number. Read
+    /// activation_view::warnings: the price may be above the maximum.
     [[nodiscard]] sastaotp::activation get_number(const number_request &request) const {
         const auto wanted = request.c_struct();
         return claim<sastaotp::activation>(sastaotp_client_get_number, &wanted);
     }
     /// Buys a number and returns a lease, which settles the order when it ends. Action getNumber.
-    /// COSTS MONEY. Throws a purchase error.
+    /// COSTS MONEY. The request may have several countries or offers, as for get_number. Throws a
+    /// purchase error.
     [[nodiscard]] sastaotp::lease lease(const number_request &request) const {
         const auto wanted = request.c_struct();
         return claim<sastaotp::lease>(sastaotp_client_lease, &wanted);
@@ -2502,8 +2506,8 @@ public:
     /// is killed before the reply can then still find its purchase. If the client has not
     /// read the newest order yet, it does so first. Action getOrders.
     ///
-    /// An intent is one attempt, so the request must name one country, without a minimum price or
-    /// patience.
+    /// An intent is one attempt, so the request must not have a list of countries or offers, a
+    /// minimum price or patience.
     ///
     /// Throws a read error.
     [[nodiscard]] intent intend(const number_request &request) const {

@@ -69,8 +69,8 @@ impl Amount {
     }
 
     /// Parses an amount as the service writes it. Digits after the sixth decimal are rounded to the
-    /// nearest micro-rupee, because PHP prints 18.49 as `18.489999999999998`. A plus and a missing
-    /// zero before the point are accepted.
+    /// nearest micro-rupee, because PHP prints 18.49 as `18.489999999999998`. A leading plus is
+    /// accepted, and the zero before the point may be missing.
     pub(crate) fn from_wire(text: &str) -> Option<Self> {
         let amount = |text: &str| parse_decimal(text).map(|(amount, _)| amount);
         parse_plain(text.as_bytes()).or_else(|| {

@@ -1,4 +1,4 @@
-//! `Attempt`: one of the countries that a purchase tried, and how it ended.
+//! `Attempt`: one attempt of a purchase with several countries, and its refusal.
 
 use serde::Serialize;
 
@@ -10,13 +10,14 @@ use crate::Amount;
 pub struct Attempt {
     /// The code of the country; `None` if the service may choose it, or an operator pins it.
     pub country: Option<String>,
-    /// The code that pins the country, or of the mobile operator.
+    /// The operator of the request: a code that pins the country, or a mobile operator. `None` if
+    /// the request has none.
     pub operator: Option<String>,
     /// The listed price, if the request has a minimum price or the offer has a price.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
-    /// The error code of the refusal, such as `NO_NUMBERS`, or `skipped` with the reason after a
-    /// colon: then nothing was sent. `None` if the attempt was not refused: it bought the number,
-    /// or the error of the call is about it.
+    /// Why the purchase moved on: the error code of the refusal, such as `NO_NUMBERS`, or
+    /// `skipped: ` and the reason if nothing was sent. `None` for an attempt that bought the number
+    /// or ended the call: its failure is the error of the call.
     pub refused: Option<String>,
 }

@@ -26,7 +26,7 @@ const MAX_RAW_CHARS: usize = 4096;
 /// The longest description of the operation, in characters. Every valid request needs less; an
 /// argument that is far too long is cut.
 const MAX_OPERATION_CHARS: usize = 200;
-/// How many refused attempts the sentence of an error names.
+/// The most refused attempts that an error's message names.
 const MAX_SHOWN_ATTEMPTS: usize = 8;
 
 /// A failed call.
@@ -331,10 +331,10 @@ impl Error {
         self
     }
 
-    /// Replaces the hint. If every request fails until the settings change, the advice to change
-    /// them stays in front.
-    pub(crate) fn with_doubt(self, hint: &str) -> Self {
-        if self.is_turned_away() {
+    /// Replaces the hint by one about the unknown outcome. If a firewall or a redirect answered,
+    /// the advice to change the settings stays in front of it.
+    pub(crate) fn with_unknown_outcome_hint(self, hint: &str) -> Self {
+        if self.is_intercepted() {
             let hint = format!("{}; {hint}", self.0.hint);
             self.with_hint(hint)
         } else {
@@ -352,7 +352,7 @@ impl Error {
         self.0.charge = Charge::Unknown;
         self.0.retry = Retry::AfterReconcile;
         self.0.intent = Some(intent);
-        self.with_doubt(
+        self.with_unknown_outcome_hint(
             "the number may have been bought: reconcile the intent of this error before buying \
              again",
         )
@@ -364,8 +364,8 @@ impl Error {
         self
     }
 
-    /// Adds the attempts of a purchase of one of several countries. The reason then names the
-    /// refusals.
+    /// Adds the attempts of a purchase of one of several countries. If there are several, the
+    /// reason names the refusals.
     pub(crate) fn with_attempts(mut self, attempts: Vec<Attempt>) -> Self {
         let refused = |attempt: &Attempt| {
             let place = attempt.country.as_deref().or(attempt.operator.as_deref());
@@ -418,9 +418,9 @@ impl Error {
         }
     }
 
-    /// Whether a firewall or a redirect answered in place of the service: every request fails until
-    /// the settings change.
-    pub(crate) fn is_turned_away(&self) -> bool {
+    /// Returns whether a firewall or a redirect answered in place of the service. Then every
+    /// request fails until the settings change.
+    pub(crate) fn is_intercepted(&self) -> bool {
         matches!(self.0.fault, Some("blocked_by_firewall" | "redirected"))
     }
 

@@ -39,7 +39,7 @@
 //! | [`Status`] | the answer to "has the code arrived?"; [`OrderStatus`] is the history's word |
 //! | [`SetStatus`] | the change that you request; [`StatusChange`] is the service's answer |
 //! | [`Price`] | a row of the price list; [`Offer`] is the same for one service of the catalogue |
-//! | [`Attempt`] | a country that a purchase of one of several tried, and its refusal |
+//! | [`Attempt`] | one attempt of a purchase with several countries, and its refusal |
 //! | [`ErrorCode`] | the service's error code, such as `NO_NUMBERS`; an SMS code is text |
 //! | [`Retry`] | whether the same call may succeed later; it retries nothing |
 //!
@@ -123,7 +123,7 @@
 //! and deterministic: see the module `sandbox`.
 
 mod amount; // money in micro-rupees
-mod attempt; // one of the countries that a purchase tried
+mod attempt; // one attempt of a purchase with several countries
 mod cancel_token; // ends blocked calls from another thread
 #[cfg(feature = "capi")]
 pub mod capi; // the C functions

@@ -1,4 +1,4 @@
-//! `NumberRequest`: the number to buy, from one country or from several that are tried in turn.
+//! `NumberRequest`: the number to buy, in one country or in several that are tried in order.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,8 +20,8 @@ const MAX_CHOICES: usize = 100;
 /// Both the country and the price must be stated: call [`country`](Self::country),
 /// [`countries`](Self::countries), [`offers`](Self::offers), [`operator`](Self::operator) or
 /// [`any_country`](Self::any_country), and [`max_price`](Self::max_price) or
-/// [`accept_any_price`](Self::accept_any_price). Offers state their prices too. If one of the two
-/// is not stated, or two statements disagree, the purchase fails with
+/// [`accept_any_price`](Self::accept_any_price). Offers state both the country and the price. If
+/// one of the two is not stated, or two statements disagree, the purchase fails with
 /// [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -75,7 +75,7 @@ impl PriceLimit {
     }
 }
 
-/// The countries of a request that are tried in turn, and for how long.
+/// The countries of a request that are tried in order, and for how long.
 #[derive(Clone, Debug)]
 pub(crate) struct Choices {
     pub(crate) service: String,
@@ -113,12 +113,13 @@ impl NumberRequest {
 
     /// Sets several countries, which are tried in this order: 1 to 100 different codes.
     ///
-    /// The purchase moves on to the next country only after the service refused this one because it
+    /// The purchase moves on to the next country only if the service refused the current one: it
     /// has no number there, does not sell the service there, or sells it above the maximum price.
     /// Any other failure ends the call: an unknown outcome is never followed by another attempt.
-    /// Each attempt is an [`Intent`] of its own, with the full timeout of the call, and the budget
+    /// Each attempt has a separate [`Intent`] and the full timeout of the call, and the budget
     /// reserves one attempt at a time. [`Purchase::attempts`](crate::Purchase::attempts) and
-    /// [`Error::attempts`] list the attempts.
+    /// [`Error::attempts`] list the attempts. If every country is refused, the call fails with the
+    /// last temporary refusal, such as `NO_NUMBERS`, or else with the last one.
     ///
     /// ```
     /// use std::time::Duration;
@@ -136,8 +137,8 @@ impl NumberRequest {
     /// Sets several offers of [`Client::get_offers`](crate::Client::get_offers), which are tried in
     /// this order like [`countries`](Self::countries): 1 to 100 different ones.
     ///
-    /// An offer is bought for at most its price, and at most for [`max_price`](Self::max_price) if
-    /// that is set.
+    /// The maximum price of each attempt is the price of its offer, or
+    /// [`max_price`](Self::max_price) if that is lower. An offer without a price needs `max_price`.
     pub fn offers<'a>(mut self, offers: impl IntoIterator<Item = &'a Offer>) -> Self {
         let choice = |offer: &Offer| OfferChoice {
             country: offer.country.to_string(),
@@ -160,10 +161,12 @@ impl NumberRequest {
         self
     }
 
-    /// Sets the lowest acceptable price: cheaper numbers are often used ones.
+    /// Sets the lowest acceptable price. Cheap numbers have often been used before.
     ///
-    /// The call reads the listed prices once (`getPrices`). It skips a country whose listed price
-    /// is below this one or above the maximum, and a country that is not listed.
+    /// The call reads the price list once (`getPrices`). It skips a country whose listed price is
+    /// below the minimum or above the maximum, and a country that is not listed. If it skips every
+    /// country, it fails with [`ErrorKind::NoNumbers`](crate::ErrorKind::NoNumbers). Not possible
+    /// with [`any_country`](Self::any_country).
     pub fn min_price(mut self, price: impl Into<Amount>) -> Self {
         self.min_price = Some(price.into());
         self
@@ -196,23 +199,23 @@ impl NumberRequest {
         self
     }
 
-    /// Sets how long to go on if every country refused. The default is zero: each country is tried
-    /// once.
+    /// Sets how long to keep trying if the service refused every country. The default is zero: each
+    /// country is tried once.
     ///
-    /// The call pauses before it begins again with the first country. The pauses grow from 2 to 30
-    /// seconds, and are longer if the service requests it. No attempt of a repetition begins after
+    /// The call pauses before it starts again with the first country. The pauses grow from 2 to 30
+    /// seconds, and are longer if the service requests it. Only the first round may continue after
     /// this time. A [`CancelToken`](crate::CancelToken) ends a pause.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Adds a parameter for a service that has more of them, such as `fixedPrice` or `providerIds`:
-    /// at most 16.
+    /// Adds a parameter that this service accepts and this library does not set, such as
+    /// `fixedPrice` or `providerIds`: at most 16.
     ///
-    /// A name has 1 to 64 of the characters `A-Z a-z 0-9 _`, and a value 1 to 256 characters. A
-    /// parameter that this library sets itself is refused. The parameters are part of the
-    /// [`Intent`].
+    /// A name has 1 to 64 of the characters `A-Z a-z 0-9 _`, and a value 1 to 256 characters
+    /// without control characters. A parameter that this library sets is refused. The parameters
+    /// are part of the [`Intent`].
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.push((name.into(), value.into()));
         self
@@ -230,7 +233,7 @@ impl NumberRequest {
         }
     }
 
-    /// Returns whether the request is bought by one attempt.
+    /// Returns whether the purchase is one attempt.
     pub(crate) fn is_one_attempt(&self) -> bool {
         self.countries.is_none()
             && self.offers.is_none()
@@ -379,7 +382,7 @@ impl NumberRequest {
         }
         if *any_country {
             return refused(
-                "a minimum price needs a country, whose listed price it is compared to",
+                "a minimum price needs a country to find in the price list: set a country",
             );
         }
         Ok(())

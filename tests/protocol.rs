@@ -3,10 +3,10 @@
 //! `corpus.jsonl` contains real replies of the service and of other panels of its protocol family.
 //! `synthetic.jsonl` contains possible replies; the note of each names the trap of the service or
 //! the fault that it was written for. `other_clients.jsonl` contains the replies in the test suites
-//! of other clients of the family; `other` is the meaning there, and `differs` is the reason if it
-//! is not the same here. A row's `expect` is a summary of the meaning. A row with the action `any`
-//! goes through every parser, and its `expect` may differ by action: the action's own name comes
-//! first, then `charge` for the two actions that cost money, then `*`.
+//! of other clients of the family; `other` is the meaning there, and `differs` is the reason if the
+//! meaning here is another one. A row's `expect` is a summary of the meaning. A row with the action
+//! `any` goes through every parser, and its `expect` may differ by action: the action's own name
+//! comes first, then `charge` for the two actions that cost money, then `*`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -54,7 +54,7 @@ struct Row {
     /// The meaning according to another client: its kind, then the values that it names.
     #[serde(default)]
     other: Vec<Value>,
-    /// Why the meaning is another one here.
+    /// Why the meaning differs here.
     differs: Option<String>,
 }
 

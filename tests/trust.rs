@@ -84,7 +84,7 @@ fn a_client_with_these_roots() {
 type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
 
 #[test]
-fn the_systems_certificates_are_a_setting() {
+fn roots_select_the_trusted_certificates() {
     let authority = Authority::new();
     let server = Server::start_tls(authority.server("localhost"), |conn| conn.serve(REPLY));
     let url = server.https("localhost");
@@ -123,7 +123,7 @@ fn the_systems_certificates_are_a_setting() {
     let own_url = own_server.https("localhost");
     let own_file = [("SSL_CERT_FILE", own_file.as_str())];
     assert!(outcome(&own_url, "system", "", &own_file).starts_with("works"));
-    assert!(outcome(&own_url, "system", "", &file).contains("is self-signed and not known"));
+    assert!(outcome(&own_url, "system", "", &file).contains("is self-signed and not trusted"));
 
     for (roots, added, variables, expected) in rows {
         let outcome = outcome(&url, roots, added, variables);

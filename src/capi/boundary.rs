@@ -139,17 +139,18 @@ pub(super) unsafe fn optional_bytes<'a>(
     }
 }
 
-/// The most elements of an array that a caller passes.
+/// The most elements of an array.
 const MAX_ELEMENTS: usize = 10_000;
 
-/// Borrows an array that may be NULL. Fails if NULL has elements, or if the count cannot be right.
+/// Borrows an array that may be NULL. Fails if NULL has elements, or if there are too many.
 pub(super) unsafe fn optional_array<'a, T>(
     argument: *const T,
     count: usize,
     name: &str,
 ) -> Result<Option<&'a [T]>> {
     if count > MAX_ELEMENTS {
-        let reason = format!("the argument {name} has {count} elements: pass fewer");
+        let reason =
+            format!("the argument {name} has {count} elements: pass at most {MAX_ELEMENTS}");
         return Err(Error::config(CALLING, reason));
     }
     match pointer::array(argument, count) {

@@ -65,11 +65,11 @@ pub struct sastaotp_config {
     /// A URL is `scheme://user:password@host:port` with the scheme http, https, socks5 or socks5h.
     /// The user name and password are optional and percent-encoded. With socks5 (also written
     /// socks) this machine looks up the name of the service, with socks5h the proxy does. The
-    /// default port is 443 for https, and otherwise 1080. The proxy of a URL is used for every
-    /// service, also for one on this machine.
+    /// default port is 443 for https, and otherwise 1080. A proxy that is set by URL is used for
+    /// every service. For a loopback address it connects to its own machine.
     pub proxy: *const c_char,
-    /// Certificates to trust in addition: the text of a PEM file, not its path. They are
-    /// authorities, or the certificate of the server itself.
+    /// Certificates to trust in addition: the text of a PEM file, not its path. Each is that of an
+    /// authority, or of the server itself.
     pub ca_pem: *const c_char,
     /// The length of `ca_pem` in bytes; 0 if it ends with NUL.
     pub ca_pem_length: usize,
@@ -113,7 +113,7 @@ pub struct sastaotp_config {
     pub max_requests_per_minute: u32,
     /// The part of a request that carries the API key.
     pub api_key_location: sastaotp_api_key_location,
-    /// The certificate authorities to trust.
+    /// The certificate authorities to trust. The default is SASTAOTP_ROOTS_WEB.
     pub roots: sastaotp_roots,
     /// The failures that the journal survives.
     pub durability: sastaotp_durability,

@@ -365,8 +365,8 @@ pub unsafe extern "C" fn sastaotp_attempt_country(
     read_or(attempt, null(), |attempt| attempt.0.c_str_or_null(attempt.0.country.as_deref()))
 }
 
-/// Returns the code that pins the country, or of the mobile operator. Returns NULL if the request
-/// has none. Since 0.1.0.
+/// Returns the operator of the request: a code that pins the country, or a mobile operator. Returns
+/// NULL if the request has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_attempt_operator(
     attempt: *const sastaotp_attempt,
@@ -384,10 +384,10 @@ pub unsafe extern "C" fn sastaotp_attempt_price_micros(
     read_into(attempt, micros, |attempt| attempt.0.price.map(Amount::micros))
 }
 
-/// Returns the error code of the refusal, such as "NO_NUMBERS". Returns "skipped: " and the reason
-/// if nothing was sent, because the country is not listed at an acceptable price. Returns NULL if
-/// the attempt was not refused: it bought the number, or the error of the call is about it. Since
-/// 0.1.0.
+/// Returns why the purchase moved on: the error code of the refusal, such as "NO_NUMBERS", or
+/// "skipped: " and the reason if nothing was sent, because the country is not listed at an
+/// acceptable price. Returns NULL if the attempt bought the number, or ended the call: its failure
+/// is the error of the call. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_attempt_refused(
     attempt: *const sastaotp_attempt,

@@ -52,7 +52,7 @@ impl sastaotp_lease {
 }
 
 /// Buys a number and returns a lease, which settles the order when it ends. Action getNumber. COSTS
-/// MONEY.
+/// MONEY. The request may have several countries or offers, as for sastaotp_client_get_number.
 ///
 /// Fails with a purchase error. sastaotp_lease_free settles the order and frees `*lease`. Since
 /// 0.1.0.

@@ -13,14 +13,13 @@ use super::options::{Options, c_bool, options};
 use super::services::sastaotp_offer;
 use crate::{Amount, NumberRequest, PriceLimit, Result};
 
-/// A parameter of a purchase. A name has 1 to 64 of the characters A-Z a-z 0-9 _, and a value 1 to
-/// 256 characters without control characters.
+/// A further parameter of a purchase.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sastaotp_parameter {
-    /// The name.
+    /// The name: 1 to 64 of the characters A-Z a-z 0-9 _. Required.
     pub name: *const c_char,
-    /// The value, which the library encodes.
+    /// The value: 1 to 256 characters without control characters. The library encodes it. Required.
     pub value: *const c_char,
 }
 
@@ -28,9 +27,9 @@ pub struct sastaotp_parameter {
 /// country and the price. A purchase copies the request, so one request can buy many numbers.
 ///
 /// State the country: one of `country`, `countries`, `offers`, `operator_` and `any_country`, or
-/// `country` and `operator_` together. State the price: `max_price_micros`; offers state it too. If
-/// the country or the price is missing, or two members contradict each other, the purchase fails
-/// with SASTAOTP_ERROR_CONFIG and nothing is sent.
+/// `country` and `operator_` together. State the price: `max_price_micros`, unless each offer has a
+/// price. If the country or the price is missing, or two members contradict each other, the
+/// purchase fails with SASTAOTP_ERROR_CONFIG and nothing is sent.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct sastaotp_number_request {
@@ -43,18 +42,20 @@ pub struct sastaotp_number_request {
     pub country: *const c_char,
     /// Several countries, which are tried in this order: 1 to 100 different codes. NULL for none.
     ///
-    /// The purchase moves on to the next country only after the service refused this one because it
+    /// The purchase moves on to the next country only if the service refused the current one: it
     /// has no number there, does not sell the service there, or sells it above the maximum price.
     /// Any other failure ends the call: an unknown outcome is never followed by another attempt.
-    /// Each attempt has an intent of its own and the full timeout of the call, and the budget
-    /// reserves one attempt at a time. sastaotp_purchase_attempt and sastaotp_error_attempt list
-    /// the attempts.
+    /// Each attempt has a separate intent and the full timeout of the call, and the budget
+    /// reserves one attempt at a time. sastaotp_purchase_attempt and sastaotp_error_attempt return
+    /// the attempts. If every country is refused, the call fails with the last temporary refusal,
+    /// such as NO_NUMBERS, or else with the last one.
     pub countries: *const *const c_char,
     /// The number of countries.
     pub country_count: usize,
     /// Several offers of sastaotp_client_get_offers, which are tried in this order like countries:
-    /// 1 to 100 different ones. NULL for none. An offer is bought for at most its price, and at
-    /// most for `max_price_micros` if that is set.
+    /// 1 to 100 different ones. NULL for none. The maximum price of each attempt is the price of
+    /// its offer, or `max_price_micros` if that is lower. An offer without a price needs
+    /// `max_price_micros`.
     pub offers: *const *const sastaotp_offer,
     /// The number of offers.
     pub offer_count: usize,
@@ -62,23 +63,24 @@ pub struct sastaotp_number_request {
     /// sastaotp_client_get_services. It is sent verbatim, beside the country if both are set. For
     /// other vendors of the protocol it is the name of a mobile operator.
     pub operator_: *const c_char,
-    /// Parameters for a service that has more of them, such as "fixedPrice" or "providerIds": at
-    /// most 16. NULL for none. A parameter that the library sets itself is refused. They are part
-    /// of the intent.
+    /// Further parameters that the service accepts and the library does not set, such as
+    /// "fixedPrice" or "providerIds": at most 16. NULL for none. A parameter that the library sets
+    /// is refused. They are part of the intent.
     pub parameters: *const sastaotp_parameter,
     /// The number of parameters.
     pub parameter_count: usize,
-    /// The minimum price, in micro-rupees: cheaper numbers are often used ones. 0 for none. The
-    /// call reads the listed prices once (action getPrices). It skips a country whose listed price
-    /// is below this one or above the maximum, and a country that is not listed.
+    /// The minimum price, in micro-rupees. 0 for none. Cheap numbers have often been used before.
+    /// The call reads the price list once (action getPrices). It skips a country whose listed price
+    /// is below the minimum or above the maximum, and a country that is not listed. If it skips
+    /// every country, it fails with SASTAOTP_ERROR_NO_NUMBERS. Not possible with `any_country`.
     pub min_price_micros: i64,
     /// The maximum price, in micro-rupees: 18.50 rupees are 18500000. SASTAOTP_ANY_PRICE accepts
     /// any price, unless the client has a budget. 0, which the initializer sets, is refused.
     pub max_price_micros: i64,
-    /// How long to go on if every country refused, in milliseconds. 0 tries each country once. The
-    /// call pauses before it begins again with the first country; the pauses grow from 2 to 30
-    /// seconds, and are longer if the service requests it. No attempt of a repetition begins after
-    /// this time.
+    /// How long to keep trying if the service refused every country, in milliseconds. 0 tries each
+    /// country once. The call pauses before it starts again with the first country. The pauses grow
+    /// from 2 to 30 seconds, and are longer if the service requests it. Only the first round may
+    /// continue after this time.
     pub patience_ms: u32,
     /// Whether the service may choose the country.
     pub any_country: c_bool,
@@ -171,11 +173,11 @@ pub(super) fn price_limit(max_price_micros: i64) -> PriceLimit {
 
 /// Buys a number. Action getNumber. COSTS MONEY.
 ///
-/// Sends the purchase at most once. If it fails and sastaotp_error_charge is
-/// SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
+/// Sends the purchase, or each attempt of it, at most once. If it fails and sastaotp_error_charge
+/// is SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
 ///
-/// A request with several countries or offers, or with patience, makes one attempt after the other
-/// until one buys a number.
+/// A request with several countries or offers, or with patience, is a series of attempts that ends
+/// when one buys a number.
 ///
 /// Read sastaotp_purchase_warning of the purchase: the price may be above the maximum. Fails with a
 /// purchase error. Freeing `*activation` with sastaotp_activation_free does not change the order.
@@ -222,8 +224,8 @@ pub unsafe extern "C" fn sastaotp_client_reget_number(
 /// that is killed before the reply can then still find its purchase. If the client has not read the
 /// newest order yet, it does so first. Action getOrders.
 ///
-/// An intent is one attempt, so the request must name one country, without a minimum price or
-/// patience.
+/// An intent is one attempt, so the request must not have a list of countries or offers, a minimum
+/// price or patience.
 ///
 /// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -21,16 +21,15 @@ pub struct sastaotp_offer_query {
     pub size: usize,
     /// The service: a code from sastaotp_client_get_services, such as "tg". Required.
     pub service: *const c_char,
-    /// Country codes: only offers in these countries. NULL for all countries.
+    /// The codes of the countries to select. NULL for all countries. An empty list selects none.
     pub countries: *const *const c_char,
     /// The number of country codes.
     pub country_count: usize,
-    /// The lowest price, in micro-rupees. 0 for no limit.
+    /// The minimum price, in micro-rupees. 0 for none.
     pub min_price_micros: i64,
-    /// The highest price, in micro-rupees. 0 for no limit.
+    /// The maximum price, in micro-rupees. 0 for none.
     pub max_price_micros: i64,
-    /// The least numbers in stock. Unless it is 0, leaves out an offer whose stock the service does
-    /// not report.
+    /// The minimum stock. Above 0, an offer whose stock the service does not report is left out.
     pub min_available: u64,
     /// Reserved for later versions: must be 0.
     pub reserved: [u8; 8],
@@ -88,12 +87,12 @@ impl sastaotp_offers {
 }
 
 /// Reads the offers of a service: one for each country that sells it now, and for each operator if
-/// the service lists prices by operator. Cheapest first; of equal prices the one with more numbers
-/// in stock. Actions getServicesList and getPrices.
+/// the service lists prices by operator. The cheapest is first; of equal prices, the one with more
+/// numbers in stock. Actions getServicesList and getPrices.
 ///
 /// If the two replies disagree about an offer, it has the higher price and the smaller stock. An
-/// offer without a price or with an empty stock is left out. Buy one of the offers with the member
-/// `offers` of sastaotp_number_request.
+/// offer without a price or with no number in stock is left out. Buy one of the offers with the
+/// member `offers` of sastaotp_number_request.
 ///
 /// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -135,13 +134,13 @@ pub unsafe extern "C" fn sastaotp_offers_cheapest(
 }
 
 /// Returns the list as a JSON object with the key `offers`. Each offer has country (the country
-/// code), country_name, operator, price_micros and available. Since 0.1.0.
+/// code), country_name, flag, operator, price_micros and available. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_offers_json(offers: *const sastaotp_offers) -> *const c_char {
     read_or(offers, null(), |offers| offers.0.json())
 }
 
-/// Frees a list with its offers. Since 0.1.0.
+/// Frees a list and its offers. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_offers_free(offers: *mut sastaotp_offers) {
     free(offers);

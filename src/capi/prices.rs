@@ -55,8 +55,8 @@ pub unsafe extern "C" fn sastaotp_prices_count(prices: *const sastaotp_prices) -
     read_or(prices, 0, |prices| prices.0.prices.len())
 }
 
-/// Finds the entry of one service in one country and writes its index. If there are several, one
-/// for each operator or price, finds the cheapest of those in stock. Returns false if there is no
+/// Finds the entry of one service in one country and writes its index. If there is an entry for
+/// each operator or price, finds the cheapest one in stock. Returns false if there is no
 /// such entry, or `country` or `service` is NULL or not UTF-8. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_find(

@@ -92,8 +92,8 @@ pub unsafe extern "C" fn sastaotp_services_count(services: *const sastaotp_servi
     read_or(services, 0, |services| services.0.services.len())
 }
 
-/// Writes the number of services that the service sells. Returns false if the reply does not state
-/// it. Since 0.1.0.
+/// Writes how many services are sold in total. Returns false if the reply does not state it. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_services_total(
     services: *const sastaotp_services,
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn sastaotp_service_name(service: *const sastaotp_service)
     read_or(service, null(), |service| service.service.c_str(&service.service.name))
 }
 
-/// Returns the address of a picture of the service. Returns NULL if the reply has none. Since
+/// Returns the URL of the service's logo. Returns NULL if the reply has none. Since
 /// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_service_logo(service: *const sastaotp_service) -> *const c_char {
@@ -236,14 +236,15 @@ pub unsafe extern "C" fn sastaotp_offer_country_name(
     read_or(offer, null(), |offer| offer.0.c_str(&offer.0.country_name))
 }
 
-/// Returns the flag of the country, an emoji. The text is empty if the reply has none. Since 0.1.0.
+/// Returns the flag of the country, an emoji. Returns an empty text if the reply has none. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_offer_flag(offer: *const sastaotp_offer) -> *const c_char {
     read_or(offer, null(), |offer| offer.0.c_str(&offer.0.flag))
 }
 
-/// Returns the code of the mobile operator or the tier. Returns NULL unless the service lists its
-/// prices by it. Since 0.1.0.
+/// Returns the code of the mobile operator or of the tier. Returns NULL unless the service lists
+/// prices by operator or tier. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_offer_operator(offer: *const sastaotp_offer) -> *const c_char {
     read_or(offer, null(), |offer| offer.0.c_str_or_null(offer.0.operator.as_deref()))

@@ -105,8 +105,8 @@ impl ClientBuilder {
 
     /// Sets the User-Agent. The default is `libsastaotp/<version>`.
     ///
-    /// A firewall in front of the service may block a User-Agent. It may also judge the TLS
-    /// handshake, which no User-Agent changes: then use another IP address or a proxy.
+    /// A firewall in front of the service may block a User-Agent. It may also block by the TLS
+    /// handshake, which this setting does not change: then use another IP address or a proxy.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.http.user_agent = user_agent.into();
         self
@@ -119,8 +119,8 @@ impl ClientBuilder {
     /// A URL is `scheme://user:password@host:port` with the scheme `http`, `https`, `socks5` or
     /// `socks5h`. The user name and password are optional and percent-encoded. With `socks5` (also
     /// written `socks`) this machine looks up the name of the service, with `socks5h` the proxy
-    /// does. The default port is 443 for `https`, and otherwise 1080. The proxy of a URL is used
-    /// for every service, also for one on this machine.
+    /// does. The default port is 443 for `https`, and otherwise 1080. A proxy that is set by URL is
+    /// used for every service. For a loopback address it connects to its own machine.
     pub fn proxy(mut self, proxy: impl Into<String>) -> Self {
         self.http.proxy = ProxyChoice::from(proxy.into());
         self
@@ -133,8 +133,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these certificates in addition: the text of a PEM file, not its path. They are
-    /// authorities, or the certificate of the server itself.
+    /// Trusts these certificates in addition: the text of a PEM file, not its path. Each is that of
+    /// an authority, or of the server itself.
     pub fn add_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.extra_ca_pem = Some(pem.into());
         self

@@ -26,9 +26,8 @@ impl Client {
     /// The first purchase of an API key in a process reads the newest order of the history first
     /// (`getOrders`), because the order of the purchase will have a higher id.
     ///
-    /// A request with several countries or offers, or with
-    /// [`patience`](NumberRequest::patience), makes one attempt after the other until one buys a
-    /// number: see [`NumberRequest::countries`].
+    /// A request with several countries or offers, or with [`patience`](NumberRequest::patience),
+    /// is a series of attempts that ends when one buys a number: see [`NumberRequest::countries`].
     pub fn get_number(&self, request: NumberRequest) -> Result<Activation> {
         self.buy_requested(request, false)
     }
@@ -39,8 +38,8 @@ impl Client {
     /// still find its purchase in the history. If the client has not seen any order yet, this first
     /// reads the newest one (`getOrders`).
     ///
-    /// An intent is one attempt, so the request must name one country, without a minimum price or
-    /// patience.
+    /// An intent is one attempt, so the request must not have a list of countries or offers, a
+    /// minimum price or patience.
     pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
         // An invalid request sends nothing.
         request.clone().into_intent(self.now().wall, None)?;

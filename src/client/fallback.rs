@@ -1,7 +1,7 @@
 //! A purchase of one of several countries: which attempt is next, and when the call ends.
 //!
-//! The invariant: an attempt begins only after the service refused the one before, by a code that
-//! is about the country. Every other failure ends the call. The caller makes the attempts: a
+//! The invariant: an attempt begins only after the service refused the previous one with a code
+//! that is about the country. Every other failure ends the call. The caller makes the attempts: a
 //! blocking call in its thread, and a queue on its workers for purchases.
 
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub(crate) struct Fallback {
     is_lease: bool,
     /// The index and the listed price of each request that can be attempted; `None` before the
     /// prices are read.
-    open: Option<Vec<(usize, Option<Amount>)>>,
-    /// How many requests of `open` were attempted since the last pause.
+    eligible: Option<Vec<(usize, Option<Amount>)>>,
+    /// How many requests of `eligible` were attempted since the last pause.
     attempted: usize,
     /// How often the whole list was attempted.
     rounds: u32,
@@ -43,7 +43,7 @@ pub(crate) struct Fallback {
     error: Option<Error>,
 }
 
-/// What a purchase does next.
+/// The next step of a purchase.
 #[derive(Debug)]
 pub(crate) enum FallbackStep {
     /// Make the next attempt.
@@ -60,7 +60,7 @@ impl Fallback {
         Ok(Self {
             choices: request.into_choices(now.wall)?,
             is_lease,
-            open: None,
+            eligible: None,
             attempted: 0,
             rounds: 0,
             attempts: Vec::new(),
@@ -73,14 +73,14 @@ impl Fallback {
 
     /// Returns whether the next step reads the listed prices.
     pub(crate) fn reads_prices(&self) -> bool {
-        self.open.is_none() && self.choices.min_price.is_some()
+        self.eligible.is_none() && self.choices.min_price.is_some()
     }
 
-    /// Decides what is next. Sends at most the request for the listed prices.
+    /// Decides the next step. Sends at most the request for the listed prices.
     pub(crate) fn step(&mut self, client: &Client) -> FallbackStep {
         let now = client.now().monotonic;
         let end = *self.end.get_or_insert(now.saturating_add(self.choices.patience));
-        let count = match self.open(client) {
+        let count = match self.find_eligible(client) {
             Ok(count) => count,
             Err(error) => return FallbackStep::Done(error),
         };
@@ -105,18 +105,18 @@ impl Fallback {
 
     /// Begins the next attempt: returns its intent.
     pub(crate) fn begin(&mut self, client: &Client) -> Result<Intent> {
-        let next = self.open.as_ref().and_then(|open| open.get(self.attempted)).copied();
+        let next = self.eligible.as_ref().and_then(|list| list.get(self.attempted)).copied();
         let (index, price) = next.unwrap_or_default();
         self.attempted += 1;
         let request = self.choices.requests[index].clone();
-        self.list(&request, price, None);
+        self.record(&request, price, None);
         let intent =
             if self.is_lease { client.lease_intent(request) } else { client.intent(request) };
         intent.map_err(|error| error.with_attempts(self.attempts.clone()))
     }
 
-    /// Takes the failure of an attempt. Returns the error of the call if it ends.
-    pub(crate) fn failed(&mut self, error: Error) -> Result<()> {
+    /// Records the failure of an attempt. Returns the error of the call if the failure ends it.
+    pub(crate) fn attempt_failed(&mut self, error: Error) -> Result<()> {
         let Some(code) = refusal_of_country(&error).map(ErrorCode::to_string) else {
             return Err(error.with_attempts(self.attempts.clone()));
         };
@@ -125,15 +125,15 @@ impl Fallback {
         }
         let requested = error.retry_after().unwrap_or_default();
         self.requested_pause = self.requested_pause.max(requested);
-        // A refusal that may pass tells more about the whole list than one that stays.
-        let may_pass = |error: &Error| matches!(error.retry(), Retry::After(_));
-        if may_pass(&error) || !self.error.as_ref().is_some_and(may_pass) {
+        // A temporary refusal says more about the whole list than a permanent one.
+        let is_temporary = |error: &Error| matches!(error.retry(), Retry::After(_));
+        if is_temporary(&error) || !self.error.as_ref().is_some_and(is_temporary) {
             self.error = Some(error);
         }
         Ok(())
     }
 
-    /// The attempts so far, oldest first. The last one may be under way.
+    /// The attempts so far, oldest first. The last one may be in flight.
     pub(crate) fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
@@ -148,7 +148,7 @@ impl Fallback {
         let error = self.error.take().unwrap_or_else(|| {
             let reason = "no country is listed at an acceptable price; nothing was sent";
             Error::new(ErrorKind::NoNumbers, &self.operation(), reason)
-                .with_hint("change the prices, or set other countries")
+                .with_hint("change the price limits, or set other countries")
         });
         error.with_attempts(std::mem::take(&mut self.attempts))
     }
@@ -168,19 +168,19 @@ impl Fallback {
 
     /// Returns how many requests can be attempted. Reads the listed prices first if the request has
     /// a minimum price.
-    fn open(&mut self, client: &Client) -> Result<usize> {
-        if let Some(open) = &self.open {
-            return Ok(open.len());
+    fn find_eligible(&mut self, client: &Client) -> Result<usize> {
+        if let Some(eligible) = &self.eligible {
+            return Ok(eligible.len());
         }
         let requests = self.choices.requests.clone();
         let Some(min) = self.choices.min_price else {
             let price = |request: &NumberRequest| request.offered_price();
-            let open = requests.iter().map(price).enumerate().collect();
-            self.open = Some(open);
+            let eligible = requests.iter().map(price).enumerate().collect();
+            self.eligible = Some(eligible);
             return Ok(requests.len());
         };
         let prices = client.get_prices(Some(&self.choices.service), None)?;
-        let mut open = Vec::new();
+        let mut eligible = Vec::new();
         for (index, request) in requests.iter().enumerate() {
             let listed = listed_price(&prices, request, &self.choices.service);
             let problem = match listed {
@@ -189,18 +189,18 @@ impl Fallback {
                     format!("listed at {price}")
                 }
                 Some(_) => {
-                    open.push((index, listed));
+                    eligible.push((index, listed));
                     continue;
                 }
             };
-            self.list(request, listed, Some(format!("skipped: {problem}")));
+            self.record(request, listed, Some(format!("skipped: {problem}")));
         }
-        let count = open.len();
-        self.open = Some(open);
+        let count = eligible.len();
+        self.eligible = Some(eligible);
         Ok(count)
     }
 
-    fn list(&mut self, request: &NumberRequest, price: Option<Amount>, refused: Option<String>) {
+    fn record(&mut self, request: &NumberRequest, price: Option<Amount>, refused: Option<String>) {
         if self.attempts.len() == MAX_LISTED {
             self.attempts.remove(0);
         }
@@ -281,7 +281,7 @@ impl Client {
                             purchase.attempts = fallback.attempts;
                             return Ok(self.bought(intent, purchase));
                         }
-                        Err(error) => fallback.failed(error)?,
+                        Err(error) => fallback.attempt_failed(error)?,
                     }
                 }
             }

@@ -503,11 +503,11 @@ fn adopt_into(
             };
             if let Some(Record::Intent { intent, .. }) = records.first() {
                 by_intent.insert(intent.id(), id);
-                // A living process may have taken the order over.
+                // A living process may have a copy of the purchase.
                 let intent = intent.clone();
                 for (_, other) in journal.files.iter().filter(|(name, _)| !names.contains(name)) {
-                    let taken = other.ledger.records_of(&intent);
-                    let merged = taken.and_then(|(_, taken)| merge(&records, &taken));
+                    let copy = other.ledger.records_of(&intent);
+                    let merged = copy.and_then(|(_, copy)| merge(&records, &copy));
                     records = merged.unwrap_or(records);
                 }
             }
@@ -571,7 +571,7 @@ fn merge(known: &[Record], other: &[Record]) -> Option<Vec<Record>> {
     let (outcome, rest) =
         if is_surer { (other_outcome, known_outcome) } else { (known_outcome, other_outcome) };
     let has = |is: fn(&Record) -> bool| is_same && !outcome.iter().any(is);
-    let (lacks_end, lacks_keeper) = (
+    let (lacks_end, lacks_kept) = (
         has(|record| matches!(record, Record::Settled(_))),
         has(|record| matches!(record, Record::Kept)),
     );
@@ -579,7 +579,7 @@ fn merge(known: &[Record], other: &[Record]) -> Option<Vec<Record>> {
         .iter()
         .filter(|record| match record {
             Record::Settled(_) => lacks_end,
-            Record::Kept => lacks_keeper,
+            Record::Kept => lacks_kept,
             _ => false,
         })
         .collect();

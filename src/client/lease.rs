@@ -24,8 +24,8 @@ pub struct Lease {
 }
 
 impl Client {
-    /// Buys a number that is settled when the lease ends. **Costs money.** The request may have
-    /// several countries, like that of [`Client::get_number`].
+    /// Buys a number that is settled when the lease ends. **Costs money.** Action `getNumber`. The
+    /// request may have several countries or offers, as for [`Client::get_number`].
     pub fn lease(&self, request: NumberRequest) -> Result<Lease> {
         self.buy_requested(request, true).map(Lease::new)
     }

@@ -616,17 +616,16 @@ impl Ledger {
         }
     }
 
-    /// Whether a journal should have the changes of this order, and this ledger has no purchase of
-    /// it.
-    pub(super) fn lacks(&self, id: &str) -> bool {
+    /// Returns whether the client has a journal, but this ledger has no purchase of this order.
+    pub(super) fn lacks_order(&self, id: &str) -> bool {
         self.journal.is_some() && !self.by_activation.contains_key(id)
     }
 
-    /// Copies the purchase of an order from another living process, if one made it: its journal
-    /// shows neither the codes that this process receives nor the end that it requests. The copy
-    /// counts in no budget.
-    pub(super) fn take_over(&mut self, id: &str) {
-        if !self.lacks(id) {
+    /// Copies the purchase of an order that another living process made. The journal file of that
+    /// process contains neither the codes that this process receives nor the end that it requests.
+    /// The copy counts in no budget.
+    pub(super) fn copy_order_of_other_process(&mut self, id: &str) {
+        if !self.lacks_order(id) {
             return;
         }
         let copy = self.others().find_map(|other| {
@@ -1702,8 +1701,8 @@ impl Entry {
     }
 
     /// Whether the purchase can still change: it is not settled, its caller can correct the answer
-    /// that it was not made, or the history can show that its ended order was refunded. Of a
-    /// purchase of another process, the end is also needed: that process may not know it.
+    /// that it was not made, or the history can show that its ended order was refunded. The end of
+    /// a purchase that another process made is needed too: that process may not know it.
     fn needs_records(&self) -> bool {
         let can_change = match &self.state {
             State::NotBought(_) => self.before_answer.is_some(),

@@ -10,7 +10,7 @@ use crate::{Amount, Result};
 /// The countries of the price list that stand for any country.
 const ANY_COUNTRY: [&str; 3] = ["", "*", "any"];
 
-/// Selects offers of a service: by price, country and stock.
+/// Selects offers of a service by price, country and stock.
 ///
 /// ```
 /// use sastaotp::OfferQuery;
@@ -57,8 +57,8 @@ impl OfferQuery {
         self
     }
 
-    /// Selects only offers with at least this many numbers in stock. An offer whose stock the
-    /// service does not report is left out, unless the number is 0.
+    /// Selects only offers with at least this many numbers in stock; 0 by default. Above 0, an
+    /// offer whose stock the service does not report is left out.
     pub fn min_available(mut self, count: u64) -> Self {
         self.min_available = count;
         self
@@ -93,11 +93,11 @@ impl OfferQuery {
 
 impl Client {
     /// Returns the offers of a service: one for each country that sells it now, and for each
-    /// operator if the service lists prices by operator. Cheapest first; of equal prices the one
-    /// with more numbers in stock. Actions `getServicesList` and `getPrices`.
+    /// operator if the service lists prices by operator. The cheapest is first; of equal prices,
+    /// the one with more numbers in stock. Actions `getServicesList` and `getPrices`.
     ///
     /// If the two replies disagree about an offer, it has the higher price and the smaller stock.
-    /// An offer without a price or with an empty stock is left out. Pass offers to
+    /// An offer without a price or with no number in stock is left out. Pass offers to
     /// [`NumberRequest::offers`](crate::NumberRequest::offers) to buy one of them.
     pub fn get_offers(&self, query: &OfferQuery) -> Result<Vec<Offer>> {
         let deadline = self.deadline();
@@ -110,7 +110,8 @@ impl Client {
         Ok(query.select(services.into_value(), &prices.value))
     }
 
-    /// Returns the first offer of [`Client::get_offers`]; `None` if there is no offer.
+    /// Returns the first offer of [`Client::get_offers`]; `None` if there is no offer. Actions
+    /// `getServicesList` and `getPrices`.
     pub fn cheapest_offer(&self, query: &OfferQuery) -> Result<Option<Offer>> {
         self.get_offers(query).map(|offers| offers.into_iter().next())
     }
@@ -120,13 +121,13 @@ impl Client {
 fn joined(code: &str, services: Services, prices: &Prices) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
     let mut rows: HashMap<(Arc<str>, Option<Arc<str>>), usize> = HashMap::new();
-    let mut add = |offer: Offer, is_listed_twice: fn(&mut Offer, &Offer)| {
+    let mut add = |offer: Offer, merge: fn(&mut Offer, &Offer)| {
         if ANY_COUNTRY.contains(&&*offer.country) {
             return;
         }
         let key = (Arc::clone(&offer.country), offer.operator.clone());
         if let Some(row) = rows.get(&key) {
-            is_listed_twice(&mut offers[*row], &offer);
+            merge(&mut offers[*row], &offer);
         } else {
             rows.insert(key, offers.len());
             offers.push(offer);

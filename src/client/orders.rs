@@ -78,7 +78,7 @@ impl Client {
         let status = status.as_ref().map(OrderStatus::as_str);
         let request = Request::GetOrders { limit: *limit, page: *page_number, status };
         let read = self.read_until(&request, "reading the orders", deadline, parse_orders);
-        let mut page = read.map_err(with_own_hint)?.into_value();
+        let mut page = read.map_err(with_order_status_hint)?.into_value();
         let mut ids = HashSet::new();
         for id in page.orders.iter().filter_map(|order| order.activation_id.as_deref()) {
             if !ids.insert(id) {
@@ -106,8 +106,9 @@ impl Client {
     }
 }
 
-/// Replaces the hint about the statuses of setStatus: those of orders are words.
-fn with_own_hint(error: Error) -> Error {
+/// Replaces the hint about a bad status, which names the numbers of setStatus, by the words of
+/// getOrders.
+fn with_order_status_hint(error: Error) -> Error {
     if error.code().map(ErrorCode::meaning) == Some(&ErrorCode::BadStatus) {
         error.with_hint("use the status pending, completed, cancelled or expired, or leave it out")
     } else {

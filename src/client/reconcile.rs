@@ -78,8 +78,8 @@ impl Client {
     /// program, and the order of the purchase may follow. An order that another purchase of this
     /// API key bought, or that a live handle holds, is not a candidate.
     ///
-    /// If a firewall blocks the history, or a redirect answers for it, the search ends with that
-    /// failure: no further read can succeed until the settings change.
+    /// If a firewall blocks the history, or the history answers with a redirect, the search ends
+    /// with that failure: no further read can succeed until the settings change.
     ///
     /// A failure leaves the outcome of the purchase unknown: its charge is
     /// [`Charge::Unknown`](crate::Charge::Unknown).
@@ -229,9 +229,9 @@ impl ReconcileTask {
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(self.failed(error)),
             Err(error) => {
                 log::debug!("{}: {}", self.intent.operation(), error.logged());
-                let is_turned_away = error.is_turned_away();
+                let is_intercepted = error.is_intercepted();
                 self.last_error = Some(error);
-                if is_turned_away {
+                if is_intercepted {
                     self.next_look = None;
                     return Ok(());
                 }

@@ -90,9 +90,9 @@ impl Client {
         wanted: SetStatus,
         known: &mut KnownState<'_>,
     ) -> Result<Transition> {
-        if wanted != SetStatus::SmsSent && self.ledger().lacks(id) {
+        if wanted != SetStatus::SmsSent && self.ledger().lacks_order(id) {
             self.try_read_journal();
-            self.ledger().take_over(id);
+            self.ledger().copy_order_of_other_process(id);
         }
         match wanted {
             SetStatus::SmsSent => {}
@@ -200,7 +200,7 @@ impl Client {
             known.may_have_applied |= is_recent;
             if known.may_have_applied {
                 if wanted == SetStatus::SmsSent {
-                    return Err(error.with_doubt(
+                    return Err(error.with_unknown_outcome_hint(
                         "it is unknown whether the change applied, and no status shows it",
                     ));
                 }
@@ -242,7 +242,9 @@ impl Client {
     ) -> Result<ReadBack> {
         let is_finished = lost.kind() == ErrorKind::AlreadyFinished;
         let hint = "it is unknown whether the change applied: read the status, then try again";
-        let answer = self.read_status(id, deadline).map_err(|_| lost.clone().with_doubt(hint))?;
+        let answer = self
+            .read_status(id, deadline)
+            .map_err(|_| lost.clone().with_unknown_outcome_hint(hint))?;
         // Only the kind of the status: the log must not contain codes.
         log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.status.as_str());
         let applied = |value| ReadBack::Applied(Answer { value, reply: answer.reply });

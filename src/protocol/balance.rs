@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::json_input::{Field, trim};
-use super::reply::{Body, RawReply, ReplyError, read, unescaped};
+use super::json_input::{Field, trim_invisible};
+use super::reply::{Body, RawReply, ReplyError, parse_unescaped, read};
 use crate::Amount;
 
 /// The balance of the wallet.
@@ -19,7 +19,7 @@ pub struct Balance {
 
 /// Reads a reply of getBalance.
 pub fn parse_balance(raw: RawReply<'_>) -> Result<Balance, ReplyError> {
-    unescaped(raw, balance)
+    parse_unescaped(raw, balance)
 }
 
 fn balance(raw: RawReply<'_>) -> Result<Balance, ReplyError> {
@@ -52,5 +52,5 @@ fn balance(raw: RawReply<'_>) -> Result<Balance, ReplyError> {
 fn amount_in_text(text: &str) -> Option<Amount> {
     let (token, amount) = text.split_once(':')?;
     let is_balance = token.trim().eq_ignore_ascii_case("ACCESS_BALANCE");
-    Amount::from_wire(trim(amount)).filter(|_| is_balance)
+    Amount::from_wire(trim_invisible(amount)).filter(|_| is_balance)
 }

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::json_input::{Field, Object, is_number};
-use super::reply::{RawReply, ReplyError, read, unescaped};
+use super::reply::{RawReply, ReplyError, parse_unescaped, read};
 
 /// A country that numbers are sold in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +23,7 @@ pub struct Country {
 /// Reads a reply of getCountries: a list, or an object keyed by code; at the top or in an envelope.
 /// An entry is an object or only the name of the country.
 pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, ReplyError> {
-    unescaped(raw, countries)
+    parse_unescaped(raw, countries)
 }
 
 fn countries(raw: RawReply<'_>) -> Result<Vec<Country>, ReplyError> {

@@ -1,8 +1,8 @@
 //! The error codes of the service: one table with the class of each code and a hint.
 //!
 //! To add a code, add a row to `codes!`: its doc, name, token, class and hint. The public enum, its
-//! parser and its class come from that row. `in country` means that the code refuses a purchase in
-//! one country, and the service may sell the number in another one.
+//! parser and its class come from that row. `in country` means that the refusal is about one
+//! country: the service may sell the number in another country.
 
 use std::fmt;
 
@@ -61,7 +61,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The part of the service that a refusal is about; `None` for all of it.
+            /// Returns the scope of a refusal; `None` if it is about the whole service.
             fn scope(&self) -> Option<&'static str> {
                 match self {
                     $($(Self::$variant => Some(stringify!($scope)),)?)*
@@ -254,7 +254,8 @@ impl ErrorCode {
             || matches!(self, Self::BadAction | Self::MissingParams)
     }
 
-    /// Whether another country may sell the number that this code refused.
+    /// Returns whether the refusal is about the country, so that another country may sell the
+    /// number.
     pub(crate) fn is_about_a_country(&self) -> bool {
         self.meaning().scope().is_some()
     }

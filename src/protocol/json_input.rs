@@ -272,8 +272,8 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// The text without a byte order mark, blanks and control characters at its ends.
-pub(crate) fn trim(text: &str) -> &str {
+/// Returns the text without blanks, control characters and a byte order mark at its ends.
+pub(crate) fn trim_invisible(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}')
 }
 

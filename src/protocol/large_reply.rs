@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::json_input::{self, Field, Text, is_too_deep};
-use super::reply::{RawReply, ReplyError, is_success, object_behind_text, read, unescaped};
+use super::reply::{RawReply, ReplyError, is_success, object_behind_text, parse_unescaped, read};
 
 /// A table that collects the entries of a catalogue.
 pub(super) trait EntrySink: Default {
@@ -20,10 +20,10 @@ pub(super) trait EntrySink: Default {
     /// Adds an entry. The key is empty for an entry of a list.
     fn entry<'de, A: EntryValue<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error>;
 
-    /// Notes whether the next entries are in an envelope, and not among other members of the reply.
+    /// Sets whether the next entries are in an envelope, and not beside other members of the reply.
     fn set_in_envelope(&mut self, _is_in_envelope: bool) {}
 
-    /// Takes a value at the top of the reply that is not an entry.
+    /// Receives a value at the top of the reply that is not an entry.
     fn metadata(&mut self, _key: &str, _field: Field<'_>) {}
 
     /// Whether the table has no entry.
@@ -46,7 +46,7 @@ const MAX_KNOWN: usize = 4 << 20;
 
 /// Decodes a catalogue. The entries are at the top or in an envelope, in an object or in a list.
 pub(super) fn decode<T: EntrySink>(raw: RawReply<'_>) -> Result<T, ReplyError> {
-    unescaped(raw, decode_once)
+    parse_unescaped(raw, decode_once)
 }
 
 fn decode_once<T: EntrySink>(raw: RawReply<'_>) -> Result<T, ReplyError> {
@@ -127,7 +127,7 @@ pub(crate) fn json_text(reply: &[u8]) -> &str {
 }
 
 fn trim(reply: &[u8]) -> &str {
-    json_input::trim(std::str::from_utf8(reply).unwrap_or_default())
+    json_input::trim_invisible(std::str::from_utf8(reply).unwrap_or_default())
 }
 
 /// Reads every entry of a map or list into a sink. Any other value is skipped.

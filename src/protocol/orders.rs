@@ -12,7 +12,7 @@ use super::json_input::{Field, Object, is_number};
 use super::json_output;
 use super::order_date::{Date, parse_date};
 use super::order_status::OrderStatus;
-use super::reply::{Body, RawReply, ReplyError, read, unescaped};
+use super::reply::{Body, RawReply, ReplyError, parse_unescaped, read};
 use crate::Amount;
 
 /// The names under which a reply can have its orders.
@@ -106,7 +106,7 @@ impl Order {
 
 /// Reads a reply of getOrders: a list or an object of orders, at the top or in an envelope.
 pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {
-    unescaped(raw, orders)
+    parse_unescaped(raw, orders)
 }
 
 fn orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {

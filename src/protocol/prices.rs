@@ -12,8 +12,8 @@ use crate::Amount;
 
 /// The price of every service in every country.
 ///
-/// Most services have one entry in a country. Some replies list several, one for each operator or
-/// for each price.
+/// Most replies have one entry for a service in a country. Others have an entry for each operator
+/// or each price.
 ///
 /// An entry takes 16 bytes, because an unfiltered list has some eighty thousand.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +23,10 @@ pub struct Prices {
     services: StringTable,
     operators: StringTable,
     rows: Vec<Row>,
-    /// The rows that stood below a service, in order. Most replies have none.
+    /// The rows that were nested below a service, in order. Most replies have none.
     nested: Vec<Nested>,
-    /// How many entries of the reply have no country, no service or no readable form.
+    /// How many entries of the reply are left out: they have no country, no service, or no price in
+    /// a known form.
     skipped: usize,
 }
 
@@ -68,24 +69,24 @@ struct Nested {
 const NO_PRICE: i64 = i64::MIN;
 const UNKNOWN_STOCK: u32 = u32::MAX;
 
-/// The names of a price, of a count, and of the keys of an entry that is not nested.
+/// The names of a price and of a count, and those of the keys of an entry in a list.
 const PRICES: [&str; 2] = ["cost", "price"];
 const COUNTS: [&str; 3] = ["count", "qty", "available"];
 const COUNTRIES: [&str; 4] = ["country", "country_code", "countryCode", "country_id"];
 const SERVICES: [&str; 3] = ["service", "service_code", "serviceCode"];
 const OPERATORS: [&str; 2] = ["operator", "provider"];
-/// The names of a list of operators that stands beside the price of a service.
+/// The names of a list of operators beside the price of a service.
 const OPERATOR_LISTS: [&str; 2] = ["operators", "providers"];
 
 /// Reads a reply of getPrices: `{country: {service: {cost, count}}}`, at the top or in an envelope.
 /// Below a service there may be operators, `{operator: {cost, count}}`, or prices,
-/// `{price: count}`. A list has entries of the form `{country, service, cost, count}`.
+/// `{price: count}`. The entries of a list have the form `{country, service, cost, count}`.
 pub fn parse_prices(raw: RawReply<'_>) -> Result<Prices, ReplyError> {
     let prices: Prices = decode(raw)?;
     if prices.skipped > 0 {
         log::warn!(
             "reading the prices: {} entries are left out, because they have no country, no \
-             service or no price that can be read",
+             service or no readable price",
             prices.skipped
         );
     }
@@ -113,14 +114,13 @@ impl Prices {
         self.countries.iter().map(|(code, _)| &**code)
     }
 
-    /// The entry of one service in one country. If there are several, one for each operator or
-    /// price, it is the cheapest of those in stock.
+    /// The entry of one service in one country. If there is an entry for each operator or price,
+    /// returns the cheapest one in stock.
     pub fn get(&self, country: &str, service: &str) -> Option<Price<'_>> {
         self.at(self.find(country, service)?)
     }
 
-    /// The index, in the order of [`Self::iter`], of the entry of one service in one country. If
-    /// there are several, one for each operator or price, it is the cheapest of those in stock.
+    /// The index, in the order of [`Self::iter`], of the entry that [`Self::get`] returns.
     pub fn find(&self, country: &str, service: &str) -> Option<usize> {
         let service = self.services.find(service)?;
         // Of repeated entries the last one counts.
@@ -193,7 +193,7 @@ impl Prices {
         &self.rows[self.countries[country].1..end]
     }
 
-    /// The place of a row below its service; `None` if the row is the service's own.
+    /// Returns the details of a row that is nested below its service; `None` for any other row.
     fn nested(&self, row: usize) -> Option<&Nested> {
         let at = self.nested.binary_search_by_key(&row, |nested| nested.row as usize).ok()?;
         self.nested.get(at)
@@ -243,7 +243,7 @@ impl EntrySink for Prices {
         }
         self.begin_country(key);
         value.read(CountrySeed(self))?;
-        // A key such as `"status"` stands beside the countries; it has no rows.
+        // A key such as `"status"` beside the countries has no rows.
         if self.countries.last().is_some_and(|(_, start)| *start == self.rows.len()) {
             self.countries.pop();
         }
@@ -260,7 +260,7 @@ impl Prices {
         self.countries.push((code.into(), self.rows.len()));
     }
 
-    /// Adds the entry of a service below the last country, with those nested in it.
+    /// Adds the entry of a service to the last country, with the entries nested in it.
     fn push_service(&mut self, service: &str, entry: &Entry<'_>) {
         let service = self.services.number(service);
         let before = self.rows.len();
@@ -275,7 +275,7 @@ impl Prices {
         }
     }
 
-    /// Adds a member that stood below a service: an operator, a list of operators, or a price.
+    /// Adds a member nested below a service: an operator, a list of operators, or a price.
     fn push_nested(&mut self, service: u32, key: &str, field: Field<'_>) {
         if OPERATOR_LISTS.contains(&key) {
             let operators = field.object().unwrap_or_default();
@@ -400,7 +400,7 @@ fn is_container(field: Field<'_>) -> bool {
     field.raw().starts_with(['{', '['])
 }
 
-/// Reads an entry of a list, which has its country and its service beside its price.
+/// Reads an entry of a list, which contains its country and service beside its price.
 struct ListedSeed<'s>(&'s mut Prices);
 
 impl<'de> DeserializeSeed<'de> for ListedSeed<'_> {
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_entries_the_cheapest_in_stock_is_found() {
+    fn find_prefers_the_cheapest_entry_in_stock() {
         for (tg, found) in [
             (r#"{"a":{"cost":5,"count":3},"b":{"cost":4,"count":1}}"#, "4.00 Some(1) b"),
             (r#"{"a":{"cost":5,"count":3},"b":{"cost":4,"count":0}}"#, "5.00 Some(3) a"),

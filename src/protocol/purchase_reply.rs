@@ -18,7 +18,7 @@ use super::json_output;
 use super::plain_number::{TOKENS, is_nothing, is_usable_id, plain_number};
 use super::reply::{
     ACTIVATION_IDS, Answer, Body, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply,
-    ReplyError, ServiceError, excerpt, is_success, shape, unescaped,
+    ReplyError, ServiceError, excerpt, is_success, parse_unescaped, shape,
 };
 use super::request::has_odd_characters;
 use crate::{Amount, Attempt};
@@ -101,7 +101,7 @@ pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
 }
 
 fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
-    let mut reply = unescaped(raw, |raw| charge_once(raw, token));
+    let mut reply = parse_unescaped(raw, |raw| charge_once(raw, token));
     if let ChargeReply::Charged(purchase) = &mut reply
         && purchase.raw.as_bytes() != raw.body
     {

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::error_code::ErrorCode;
-use super::json_input::{Field, JsonError, Object, Text, embedded_object, trim};
+use super::json_input::{Field, JsonError, Object, Text, embedded_object, trim_invisible};
 use super::order_status::OrderStatus;
 use super::sms::{Sms, messages};
 use crate::Amount;
@@ -161,15 +161,16 @@ pub(super) fn shape(raw: RawReply<'_>) -> Result<Answer<'_>, ReplyError> {
     Ok(answer)
 }
 
-/// Parses a reply, and a reply that is encoded as a JSON string once more: `"{\"status\":\"OK\"}"`.
-pub(super) fn unescaped<T>(raw: RawReply<'_>, parse: impl Fn(RawReply<'_>) -> T) -> T {
+/// Parses a reply, or the content of a reply that is a JSON string: `"{\"status\":\"OK\"}"`.
+pub(super) fn parse_unescaped<T>(raw: RawReply<'_>, parse: impl Fn(RawReply<'_>) -> T) -> T {
     match json_string(raw.body) {
         Some(text) => parse(RawReply { body: text.as_bytes(), ..raw }),
         None => parse(raw),
     }
 }
 
-/// The content of a JSON string with escapes. A string without them is read in place.
+/// Returns the content of a JSON string with escapes; `None` for any other reply. `unwrap` removes
+/// the quotes of a string without escapes.
 pub(super) fn json_string(body: &[u8]) -> Option<String> {
     const LONGEST: usize = 256 * 1024;
     let is_string =
@@ -181,10 +182,10 @@ pub(super) fn json_string(body: &[u8]) -> Option<String> {
 /// The text without a byte order mark, surrounding blanks, line ends and control characters, and
 /// quotes around the whole.
 fn unwrap(text: &str) -> &str {
-    let text = trim(text);
+    let text = trim_invisible(text);
     for quote in ['"', '\'', '`'] {
         match text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
-            Some(inner) if !inner.contains([quote, '\\']) => return trim(inner),
+            Some(inner) if !inner.contains([quote, '\\']) => return trim_invisible(inner),
             _ => {}
         }
     }
@@ -221,7 +222,7 @@ fn begins_with_token(text: &str) -> bool {
     text.split([':', '\n']).next().is_some_and(|word| is_word(word.trim()))
 }
 
-/// Whether a word is the whole token of a result, in capital or small letters.
+/// Whether a word is the whole token of a result, in any letter case.
 fn is_result_word(word: &str) -> bool {
     is_answer_token(word) && is_token(&word.to_ascii_uppercase())
 }
@@ -480,12 +481,12 @@ fn names_minimum(code: &ErrorCode) -> bool {
     *code.meaning() == ErrorCode::MaxPriceExceeded
 }
 
-/// Whether the text behind this code is the time to wait, as in `WAIT_CANCEL:120`.
+/// Whether the text after this code is the time to wait in seconds, as in `WAIT_CANCEL:120`.
 fn names_pause(code: &ErrorCode) -> bool {
     *code.meaning() == ErrorCode::EarlyCancelDenied
 }
 
-/// Reads seconds: at most a day, because a larger number is something else.
+/// Parses seconds, at most a day: a larger number has another meaning.
 fn seconds(text: &str) -> Option<Duration> {
     text.trim().parse().ok().filter(|seconds| *seconds <= 86_400).map(Duration::from_secs)
 }

@@ -263,8 +263,8 @@ fn optional(
     Ok(())
 }
 
-/// Checks the further parameters of a request. None can replace a parameter of this library: of two
-/// with one name, some servers read the first and others the last.
+/// Checks the further parameters of a request. None can replace a parameter of this library: if two
+/// have the same name, some servers read the first and others the last.
 fn valid_parameters(
     parameters: &[(String, String)],
 ) -> Result<&[(String, String)], InvalidRequest> {
@@ -293,7 +293,7 @@ fn valid_parameters(
     Ok(parameters)
 }
 
-/// Compares the names of parameters as a server may: without regard to case and underscores.
+/// Compares the names of parameters like a lenient server: case and underscores do not count.
 fn is_same_name(one: &str, other: &str) -> bool {
     let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
     letters(one) == letters(other)

@@ -13,13 +13,13 @@ use super::reply::{RawReply, ReplyError};
 use super::string_table::StringTable;
 use crate::Amount;
 
-/// The services of one reply, in its order. It is used like a slice.
+/// The services of one reply, in its order. Dereferences to a slice.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Services {
     /// The services.
     pub services: Vec<Service>,
-    /// How many services are sold, if the reply states it.
+    /// How many services are sold in total, if the reply states it.
     pub total: Option<u64>,
 }
 
@@ -57,7 +57,7 @@ pub struct Service {
     pub code: String,
     /// The name, for people.
     pub name: String,
-    /// The address of a picture.
+    /// The URL of the logo.
     pub logo: Option<String>,
     /// The price of a number if no country is chosen.
     #[serde(rename = "price_micros")]
@@ -89,7 +89,8 @@ pub struct Offer {
     /// The flag of the country, an emoji. Empty if the reply has none.
     #[serde(serialize_with = "name")]
     pub flag: Arc<str>,
-    /// The code of the mobile operator or the tier, if the service lists its prices by it.
+    /// The code of the mobile operator or of the tier, if the service lists prices by operator or
+    /// tier.
     #[serde(serialize_with = "optional_name")]
     pub operator: Option<Arc<str>>,
     /// The price of a number.
@@ -99,8 +100,8 @@ pub struct Offer {
     pub available: Option<u64>,
 }
 
-/// Reads a reply of getServicesList: services keyed by code, or a list of them. In an envelope a
-/// service can be only its name.
+/// Reads a reply of getServicesList: services keyed by code, or a list of services. In an envelope,
+/// a service can be just its name.
 pub fn parse_services(raw: RawReply<'_>) -> Result<Services, ReplyError> {
     let Table { list: services, total, names: _, is_in_envelope: _ } = decode(raw)?;
     Ok(Services { services, total })
@@ -184,7 +185,8 @@ impl<'de> Container<'de> for ServiceSeed<'_> {
     fn neither(self) -> Self::Value {
         None
     }
-    /// `{"services": {"tg": "Telegram"}}`. Outside of an envelope a text can be anything.
+    /// The name of a service: `{"services": {"tg": "Telegram"}}`. Outside an envelope a text can
+    /// have any other meaning.
     fn text(self, text: &str) -> Self::Value {
         let name = text.trim().to_owned();
         self.0.is_in_envelope.then(|| Service { name, ..Service::default() })

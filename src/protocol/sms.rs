@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::json_input::{Field, Object, trim};
+use super::json_input::{Field, Object, trim_invisible};
 use super::json_output;
 
 /// A message that the number received.
@@ -127,7 +127,7 @@ fn message(object: &Object<'_>, field: Field<'_>, without_code: WithoutCode) -> 
         object.get(&[name]).filter(|code| code.raw() != "false").and_then(Field::word)
     });
     let code = code.and_then(|code| code_text(&code));
-    // These names have no other meaning.
+    // These names are used only for the text of a message.
     let own_text = object.word(&["smsText", "full_text", "full_sms"]);
     let is_certain = without_code == WithoutCode::IsMessage || own_text.is_some();
     let text = object.word(&["text"]).or(own_text);
@@ -144,12 +144,12 @@ fn message(object: &Object<'_>, field: Field<'_>, without_code: WithoutCode) -> 
 
 /// A code without surrounding blanks and quotes; `None` if the text has no code.
 pub(super) fn code_text(text: &str) -> Option<String> {
-    let text = trim(text);
+    let text = trim_invisible(text);
     let unquoted = ['\'', '"'].iter().find_map(|quote| {
         let inner = text.strip_prefix(*quote)?.strip_suffix(*quote)?;
         (!inner.contains(*quote)).then_some(inner)
     });
-    let code = trim(unquoted.unwrap_or(text));
+    let code = trim_invisible(unquoted.unwrap_or(text));
     (!code.is_empty() && !is_no_code(code)).then(|| code.to_owned())
 }
 

@@ -3,9 +3,11 @@
 use serde::{Serialize, Serializer};
 
 use super::error_code::ErrorCode;
-use super::json_input::{Field, trim};
+use super::json_input::{Field, trim_invisible};
 use super::order_status::OrderStatus;
-use super::reply::{Answer, Body, RawReply, ReplyError, has_prefix, is_success, read, unescaped};
+use super::reply::{
+    Answer, Body, RawReply, ReplyError, has_prefix, is_success, parse_unescaped, read,
+};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
 
 /// The words before a code.
@@ -165,7 +167,7 @@ pub fn parse_status(raw: RawReply<'_>) -> Result<Status, ReplyError> {
 
 /// Like [`parse_status`], with all messages.
 pub(crate) fn parse_status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
-    unescaped(raw, status_reply)
+    parse_unescaped(raw, status_reply)
 }
 
 fn status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
@@ -189,7 +191,7 @@ fn status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
 fn reply_in_text(text: &str) -> StatusReply {
     let (token, rest) = text.split_once(':').unwrap_or((text, ""));
     let is_code_token = CODE_TOKENS.iter().any(|word| word.eq_ignore_ascii_case(token.trim()));
-    let lacks_code = is_code_token && trim(rest).is_empty();
+    let lacks_code = is_code_token && trim_invisible(rest).is_empty();
     StatusReply { lacks_code, ..status_in_text(text).into() }
 }
 
@@ -239,7 +241,7 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
         || object.word(&["status"]).as_deref().is_some_and(is_success);
     match object.word(&["status"]) {
         Some(word) if is_cancelled(&word) => Some(Status::Cancelled.into()),
-        // The number with which setStatus requests the next code.
+        // 3 is the number with which setStatus requests the next code.
         Some(word) if word == "3" => Some(Status::WaitingForNext { last_code: None }.into()),
         Some(word) if OrderStatus::read(&word) == OrderStatus::Pending => {
             Some(Status::Waiting.into())
@@ -259,7 +261,7 @@ fn is_cancelled(word: &str) -> bool {
 
 /// Reads a reply of setStatus.
 pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError> {
-    unescaped(raw, status_change)
+    parse_unescaped(raw, status_change)
 }
 
 fn status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError> {

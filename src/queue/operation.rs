@@ -198,9 +198,9 @@ pub(super) enum Job {
     /// A purchase: the function that returns its intent, and the deadline of a caller who set a
     /// timeout.
     Buy(Body<Intent>, Option<Duration>),
-    /// A purchase of one of several countries, between two attempts.
+    /// A purchase of one of several countries, before its first attempt or between two.
     Choose(Box<Fallback>),
-    /// An attempt of it, with the deadline of a caller who set a timeout.
+    /// An attempt of such a purchase, with the deadline of a caller who set a timeout.
     Attempt(Box<Fallback>, Option<Duration>),
     Wait(Box<WaitTask>),
     Settle(Box<SettleTask>),
@@ -226,7 +226,7 @@ impl Job {
         }
     }
 
-    /// The next attempt of a purchase. Its time begins now, if the caller set a timeout.
+    /// Returns the job of the next attempt. If the caller set a timeout, it starts now.
     pub(super) fn attempt(client: &Client, fallback: Box<Fallback>) -> Self {
         let deadline = client.has_own_timeout.then(|| client.deadline());
         Self::Attempt(fallback, deadline)

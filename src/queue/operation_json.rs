@@ -211,7 +211,7 @@ impl<'a> Members<'a> {
             .collect()
     }
 
-    /// A price that one of two members states, or both alike.
+    /// The price of one of two members, which must not disagree.
     fn price(&mut self, text: &'static str, micros: &'static str) -> Result<Option<Amount>> {
         let stated = self.amount(text)?;
         let exact = self.integer(micros)?.map(Amount::from_micros);

@@ -112,7 +112,7 @@ struct Entry {
     running: Option<Running>,
     /// The error of a search for a purchase that is cancelled: the purchase stays unknown.
     unknown: Option<Box<Error>>,
-    /// The attempts of a purchase of one of several countries; the last one may be under way.
+    /// The attempts of a purchase of one of several countries; the last one may be in flight.
     attempts: Vec<Attempt>,
 }
 
@@ -332,7 +332,8 @@ impl State {
         self.finish(client, ticket, Err(error));
     }
 
-    /// Lists the attempts of a purchase that begins or ended one, which is not sent any more.
+    /// Updates the attempts when one begins or is refused. No purchase of the ticket is in flight
+    /// then.
     pub(super) fn set_attempts(&mut self, ticket: Ticket, attempts: &[Attempt]) {
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
         entry.attempts = attempts.to_vec();
@@ -365,7 +366,7 @@ impl State {
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
         if let Job::Choose(fallback) = &job {
             entry.attempts = fallback.attempts().to_vec();
-            // The deadline of the attempt before does not count any more.
+            // The deadline of the previous attempt no longer counts.
             self.schedule.remove(ticket);
         }
         if self.is_closing {
@@ -401,7 +402,7 @@ impl State {
         self.finish_bought(client, ticket, handle, outcome);
     }
 
-    /// Completes the ticket of a purchase whose outcome was taken.
+    /// Completes the ticket of a purchase that was detached with this outcome.
     pub(super) fn finish_bought(
         &mut self,
         client: &Client,

@@ -487,8 +487,8 @@ impl Shared {
         Ok(purchase)
     }
 
-    /// Makes the next attempt of a purchase of one of several countries. After a refusal, the
-    /// purchase continues unless its ticket was completed meanwhile.
+    /// Makes the next attempt of a purchase of one of several countries. After a refusal the
+    /// purchase continues, unless its ticket has been completed.
     #[inline(never)]
     fn attempt(
         self: &Arc<Self>,
@@ -497,7 +497,7 @@ impl Shared {
         deadline: Duration,
         handle: &Client,
     ) {
-        // The caller's patience may have ended before a worker was free.
+        // The patience of the request may have ended before a worker was free.
         let begun = guarded(|| match fallback.step(handle) {
             FallbackStep::Buy => fallback.begin(handle).map(Ok),
             other => Ok(Err(other)),
@@ -524,11 +524,11 @@ impl Shared {
             },
             Err(error) => error,
         };
-        if let Err(error) = fallback.failed(failed) {
+        if let Err(error) = fallback.attempt_failed(failed) {
             state.finish(&self.client, ticket, Err(error));
             return self.announce(&state);
         }
-        // A cancellation finds no purchase any more: this one was refused.
+        // From here on a cancellation finds no purchase: this one was refused.
         state.set_attempts(ticket, fallback.attempts());
         drop(state);
         let step = guarded(|| Ok(fallback.step(handle)));
@@ -547,7 +547,7 @@ impl Shared {
             FallbackStep::Done(error) => state.finish(&self.client, ticket, Err(error)),
         }
         self.announce(&state);
-        // The next step may be work of the other pool.
+        // The other pool may have to run the next step.
         self.dispatch(state);
     }
 

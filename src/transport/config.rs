@@ -18,7 +18,7 @@ pub struct HttpConfig {
     pub user_agent: String,
     /// The authorities to trust.
     pub roots: Roots,
-    /// Certificates to trust in addition, in PEM form.
+    /// Certificates to trust in addition, in PEM form: authorities, or servers' certificates.
     pub extra_ca_pem: Option<Vec<u8>>,
     /// The proxy to use.
     pub proxy: ProxyChoice,
@@ -29,15 +29,16 @@ pub struct HttpConfig {
     pub max_connections: usize,
 }
 
-/// The proxy between this machine and the service.
+/// The proxy to use between this machine and the service.
 #[derive(Clone, Default)]
 pub enum ProxyChoice {
     /// The proxy of `HTTPS_PROXY` or `ALL_PROXY`, unless `NO_PROXY` excludes the host; read as curl
     /// reads them. A service on this machine is reached directly.
     #[default]
     Environment,
-    /// This proxy: `scheme://[user:password@]host[:port]` with the scheme `http`, `https`, `socks5`
-    /// (also written `socks`) or `socks5h`.
+    /// The proxy at this URL: `scheme://[user:password@]host[:port]` with the scheme `http`,
+    /// `https`, `socks5` (also written `socks`) or `socks5h`. Used for a service on this machine
+    /// too.
     Url(String),
     /// No proxy; the environment is ignored.
     Direct,
@@ -54,7 +55,7 @@ impl From<String> for ProxyChoice {
     }
 }
 
-/// The certificate authorities that a client trusts. [`ClientBuilder::add_ca_pem`] adds others.
+/// The certificate authorities that a client trusts. [`ClientBuilder::add_ca_pem`] adds more.
 ///
 /// [`ClientBuilder::add_ca_pem`]: crate::ClientBuilder::add_ca_pem
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

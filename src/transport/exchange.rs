@@ -196,7 +196,7 @@ impl Exchange {
         self.fail_with_hint(cause, reason, "")
     }
 
-    /// Like [`Self::fail`], with advice.
+    /// Like [`Self::fail`], with a hint.
     pub(super) fn fail_with_hint(
         &self,
         cause: Cause,

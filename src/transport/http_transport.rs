@@ -204,7 +204,7 @@ fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
 fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
     match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
-        // tinyproxy answers wrong credentials with 401.
+        // tinyproxy rejects wrong credentials with 401.
         Some(status @ (401 | 407)) => exchange.fail_with_hint(
             Cause::Proxy,
             format_args!("the proxy requires a valid user name and password: status {status}"),
@@ -213,7 +213,7 @@ fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
         Some(status) => exchange.fail_with_hint(
             Cause::Proxy,
             format_args!("the proxy refused to connect to the service: status {status}"),
-            "check the rules of the proxy, or use another one",
+            "check the rules of the proxy, or use another proxy",
         ),
         None => exchange.fail(Cause::Refused, "the proxy ended the connection without a response"),
     }

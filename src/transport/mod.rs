@@ -6,10 +6,11 @@
 //!
 //! The layers of [`HttpTransport`], outermost first: `http_transport` (checks a request and names a
 //! failure), `connection_pool` (keeps connections), `http1_connection` (sends a request and reads
-//! its reply), `tls` with `trust`, the tunnel through a proxy (ureq's for HTTP, and `socks`),
-//! `connect` with `resolve`, and `socket`. All of them use `exchange`, the state of the running
-//! exchange. `proxy`, `reply`, `response_head`, `redirect` and `gzip` only parse. ureq chains the
-//! connectors and asks HTTP proxies for a tunnel; nothing outside this folder uses it.
+//! its reply), `tls` with `trust`, the tunnel through a proxy (ureq's for HTTP, `socks` for
+//! SOCKS5), `connect` with `resolve`, and `socket`. All of them use `exchange`, the state of the
+//! running exchange. `proxy`, `reply`, `response_head`, `redirect` and `gzip` only parse. ureq
+//! chains the connectors and requests the tunnels of HTTP proxies; nothing outside this folder uses
+//! it.
 
 mod config;
 mod connect;

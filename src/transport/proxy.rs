@@ -1,4 +1,4 @@
-//! Chooses the proxy, by the rules of curl, and reads its URL.
+//! Chooses the proxy by the rules of curl, and parses its URL.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,12 +17,12 @@ const MAX_SOCKS_TEXT: usize = 255;
 /// The longest host name, in bytes.
 const MAX_HOST: usize = 253;
 
-/// A proxy, by the way in which it is asked for a connection.
+/// A proxy, by its protocol.
 #[derive(Clone, Debug)]
 pub(super) enum Proxy {
-    /// With CONNECT, over HTTP or HTTPS.
+    /// HTTP's CONNECT, over HTTP or HTTPS.
     Connect(ureq::Proxy),
-    /// With the greeting of SOCKS5.
+    /// SOCKS5.
     Socks(SocksProxy),
 }
 
@@ -32,18 +32,18 @@ pub(super) fn choose(
     base: &BaseUrl,
     env: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<Proxy>, String> {
-    let text = match choice {
+    let setting = match choice {
         ProxyChoice::Direct => return Ok(None),
         ProxyChoice::Environment if base.is_loopback() => return Ok(None),
         ProxyChoice::Environment => None,
         ProxyChoice::Url(url) => Some(url),
     };
-    if let Some(url) = text {
+    if let Some(url) = setting {
         // Without a scheme it may be a misspelled "direct".
-        let parsed = if url.contains("://") { parse(url) } else { Err(Flaw::NO_URL) };
+        let parsed = if url.contains("://") { parse(url) } else { Err(UrlProblem::NOT_A_URL) };
         return parsed
             .map(Some)
-            .map_err(|Flaw { problem, cure }| format!("the proxy {problem}: {cure}"));
+            .map_err(|UrlProblem { problem, hint }| format!("the proxy {problem}: {hint}"));
     }
     // An empty variable counts as unset.
     let first = |names: &[&'static str]| {
@@ -59,43 +59,43 @@ pub(super) fn choose(
     if is_excepted(&base.host, &exceptions.unwrap_or_default()) {
         return Ok(None);
     }
-    let parsed = url.map_err(|_| Flaw::NOT_UTF_8).and_then(|url| parse(&url));
-    parsed.map(Some).map_err(|Flaw { problem, cure }| {
-        format!("the proxy in {name} {problem}: {cure}, or set proxy to \"direct\"")
+    let parsed = url.map_err(|_| UrlProblem::NOT_UTF_8).and_then(|url| parse(&url));
+    parsed.map(Some).map_err(|UrlProblem { problem, hint }| {
+        format!("the proxy in {name} {problem}: {hint}, or set proxy to \"direct\"")
     })
 }
 
 /// Why a proxy's URL cannot be used, and what to change. It does not repeat the URL, because that
 /// may contain a password.
-struct Flaw {
+struct UrlProblem {
     problem: &'static str,
-    cure: &'static str,
+    hint: &'static str,
 }
 
-impl Flaw {
-    const NO_URL: Self = Self::new(
+impl UrlProblem {
+    const NOT_A_URL: Self = Self::new(
         "is not \"environment\", \"direct\" or a URL",
         "use a URL such as http://host:3128 or socks5h://host:1080",
     );
     const NOT_UTF_8: Self = Self::new("is not UTF-8", "set the variable again");
 
-    const fn new(problem: &'static str, cure: &'static str) -> Self {
-        Self { problem, cure }
+    const fn new(problem: &'static str, hint: &'static str) -> Self {
+        Self { problem, hint }
     }
 }
 
-/// Parses a proxy's URL. Without a scheme it is that of an HTTP proxy.
-fn parse(url: &str) -> Result<Proxy, Flaw> {
-    let flaw = |problem, cure| Err(Flaw::new(problem, cure));
+/// Parses a proxy's URL. The default scheme is `http`.
+fn parse(url: &str) -> Result<Proxy, UrlProblem> {
+    let refused = |problem, hint| Err(UrlProblem::new(problem, hint));
     let url = url.trim();
     if url.starts_with(['"', '\'', '`']) {
-        return flaw("is in quotation marks", "remove them");
+        return refused("is in quotation marks", "remove the quotation marks");
     }
     let split = url.split_once("://");
-    // As Windows keeps it: http=host:port;https=host:port.
+    // The form of Windows: http=host:port;https=host:port.
     let start = split.map_or(url, |(scheme, _)| scheme);
     if start.contains(['=', ';']) && !start.contains('@') {
-        return flaw("is a list for several protocols", "set the URL of one proxy");
+        return refused("is a list for several protocols", "set the URL of one proxy");
     }
     let (scheme, rest) = split.unwrap_or(("http", url));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -104,23 +104,26 @@ fn parse(url: &str) -> Result<Proxy, Flaw> {
         "socks5" | "socks" => ProxyProtocol::Socks5,
         "socks5h" => ProxyProtocol::Socks5h,
         "socks4" | "socks4a" => {
-            return flaw(
+            return refused(
                 "is a SOCKS4 proxy, which is not supported",
                 "use socks5 or socks5h if the proxy supports SOCKS5",
             );
         }
-        _ => return flaw("has an unknown scheme", "use http, https, socks5 or socks5h"),
+        _ => return refused("has an unknown scheme", "use http, https, socks5 or socks5h"),
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if path.contains('@') {
-        return flaw(
+        return refused(
             "has a /, ? or # in its user name or password",
             "write %2F, %3F or %23 in its place",
         );
     }
     let path = path.to_ascii_lowercase();
     if [".pac", ".dat"].iter().any(|end| path.ends_with(end)) {
-        return flaw("is the address of a PAC file", "set the URL of a proxy that the file names");
+        return refused(
+            "is the address of a PAC file",
+            "set the URL of a proxy that the file names",
+        );
     }
     let (credentials, address) = match authority.rsplit_once('@') {
         Some((credentials, address)) => (parse_credentials(credentials)?, address),
@@ -139,13 +142,13 @@ fn parse(url: &str) -> Result<Proxy, Flaw> {
         }
         return match proxy.build() {
             Ok(proxy) => Ok(Proxy::Connect(proxy)),
-            Err(_) => flaw("is not a valid URL", "use a URL such as http://host:3128"),
+            Err(_) => refused("is not a valid URL", "use a URL such as http://host:3128"),
         };
     }
     if credentials.as_ref().is_some_and(|Credentials { user, password }| {
         user.len() > MAX_SOCKS_TEXT || password.len() > MAX_SOCKS_TEXT
     }) {
-        return flaw(
+        return refused(
             "has a user name or password that is too long for SOCKS5",
             "use at most 255 bytes",
         );
@@ -154,16 +157,16 @@ fn parse(url: &str) -> Result<Proxy, Flaw> {
         host: host.to_owned(),
         port,
         credentials,
-        looks_up: scheme == ProxyProtocol::Socks5h,
+        resolves_names: scheme == ProxyProtocol::Socks5h,
     }))
 }
 
 /// Parses `user:password`, both percent-encoded.
-fn parse_credentials(text: &str) -> Result<Option<Credentials>, Flaw> {
+fn parse_credentials(text: &str) -> Result<Option<Credentials>, UrlProblem> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
     let decode = |text| match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(Zeroizing::new(text.into_owned())),
-        Err(_) => Err(Flaw::new(
+        Err(_) => Err(UrlProblem::new(
             "has a user name or password that is not UTF-8",
             "percent-encode it as UTF-8",
         )),
@@ -173,9 +176,9 @@ fn parse_credentials(text: &str) -> Result<Option<Credentials>, Flaw> {
 }
 
 /// Parses `host[:port]`.
-fn parse_address(address: &str) -> Result<(&str, Option<u16>), Flaw> {
+fn parse_address(address: &str) -> Result<(&str, Option<u16>), UrlProblem> {
     if address.matches(':').count() > 1 && !address.starts_with('[') {
-        return Err(Flaw::new(
+        return Err(UrlProblem::new(
             "has an IPv6 address without brackets",
             "use a URL such as http://[::1]:3128",
         ));
@@ -190,14 +193,14 @@ fn parse_address(address: &str) -> Result<(&str, Option<u16>), Flaw> {
         (1..=MAX_HOST).contains(&host.len()) && host.bytes().all(is_name_byte)
     };
     if !is_valid {
-        return Err(Flaw::new("has no valid host", "use a URL such as http://host:3128"));
+        return Err(UrlProblem::new("has no valid host", "use a URL such as http://host:3128"));
     }
     if port.is_empty() || port == ":" {
         return Ok((host, None));
     }
     match port.strip_prefix(':').and_then(parse_port) {
         Some(port) => Ok((host, Some(port))),
-        None => Err(Flaw::new("has no valid port", "use 1 to 65535")),
+        None => Err(UrlProblem::new("has no valid port", "use 1 to 65535")),
     }
 }
 

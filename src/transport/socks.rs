@@ -1,6 +1,7 @@
-//! Greets a SOCKS5 proxy (RFC 1928), with a user name and password if its URL has them (RFC 1929).
+//! The handshake with a SOCKS5 proxy (RFC 1928), with a user name and password if its URL has them
+//! (RFC 1929).
 //!
-//! ureq's connector is not used, because it opens its own sockets, whose waits a token cannot end.
+//! ureq's connector is not used, because a cancel token cannot end the waits of its sockets.
 
 use std::fmt;
 use std::io;
@@ -21,9 +22,9 @@ const NO_AUTHENTICATION: u8 = 0;
 const PASSWORD: u8 = 2;
 const NO_ACCEPTABLE_METHOD: u8 = 0xFF;
 
-/// What to do if a proxy requires a user name and a password.
+/// The hint if a proxy requires another user name or password.
 pub(super) const CREDENTIALS_HINT: &str =
-    "put them into the URL of the proxy, percent-encoded: http://user:password@host:port";
+    "put them into the URL of the proxy, percent-encoded: scheme://user:password@host:port";
 
 /// A SOCKS5 proxy.
 #[derive(Clone)]
@@ -33,7 +34,7 @@ pub(super) struct SocksProxy {
     pub(super) port: u16,
     pub(super) credentials: Option<Credentials>,
     /// Whether the proxy looks up the name of the service.
-    pub(super) looks_up: bool,
+    pub(super) resolves_names: bool,
 }
 
 /// A user name and a password, each of at most 255 bytes.
@@ -61,8 +62,8 @@ impl SocksConnector {
         Self { proxy, dns }
     }
 
-    /// Connects to the proxy and greets it. If it cannot reach an address of the host, tries the
-    /// next one.
+    /// Connects to the proxy and makes the handshake. If the proxy cannot reach an address of the
+    /// host, tries the next one.
     fn open(&self, proxy: &SocksProxy, host: &str, port: u16) -> io::Result<Socket> {
         let exchange = Exchange::current()?;
         let targets = self.targets(&exchange, proxy, host, port)?;
@@ -76,9 +77,9 @@ impl SocksConnector {
             let connected = race(&exchange, &addresses);
             let stream = connected.inspect_err(|_| self.dns.forget(&proxy.host))?;
             let mut socket = Socket::new(stream);
-            match greet(&mut socket, proxy, &target, port) {
+            match handshake(&mut socket, proxy, &target, port) {
                 Ok(()) => return Ok(socket),
-                Err(refusal) if refusal.is_of_address && !untried.as_slice().is_empty() => {}
+                Err(refusal) if refusal.may_try_next_address && !untried.as_slice().is_empty() => {}
                 Err(Refusal { cause, reason, hint, .. }) => {
                     return Err(exchange.fail_with_hint(cause, reason, hint));
                 }
@@ -86,7 +87,7 @@ impl SocksConnector {
         }
     }
 
-    /// The host of the service for the proxy: its name, or its addresses.
+    /// Returns the targets to request from the proxy: the name of the host, or its addresses.
     fn targets(
         &self,
         exchange: &Exchange,
@@ -98,7 +99,7 @@ impl SocksConnector {
         if let Ok(ip) = bare.unwrap_or(host).parse() {
             return Ok(vec![Target::Ip(ip)]);
         }
-        if proxy.looks_up {
+        if proxy.resolves_names {
             return Ok(vec![Target::Name(host.to_owned())]);
         }
         exchange.begin(Phase::Resolve);
@@ -131,20 +132,20 @@ struct Refusal {
     reason: String,
     hint: &'static str,
     /// Whether another address of the host may work.
-    is_of_address: bool,
+    may_try_next_address: bool,
 }
 
 impl Refusal {
-    /// The proxy refuses this client.
-    fn of_client(reason: &str) -> Self {
+    /// The proxy does not accept the credentials.
+    fn of_credentials(reason: &str) -> Self {
         let (cause, hint) = (Cause::Proxy, CREDENTIALS_HINT);
-        Self { cause, reason: reason.to_owned(), hint, is_of_address: false }
+        Self { cause, reason: reason.to_owned(), hint, may_try_next_address: false }
     }
 
     /// The proxy does not follow the protocol, or ended the connection.
     fn broken(reason: &str) -> Self {
         let cause = Cause::Refused;
-        Self { cause, reason: reason.to_owned(), hint: "", is_of_address: false }
+        Self { cause, reason: reason.to_owned(), hint: "", may_try_next_address: false }
     }
 
     /// The proxy answered with an error code. A failure of the network may be transient.
@@ -154,25 +155,25 @@ impl Refusal {
             2 => ("the proxy's rules do not allow a connection to the service", Cause::Proxy),
             3 => ("the proxy cannot reach the network of the service", Cause::Refused),
             4 => ("the proxy cannot reach the host of the service", Cause::Refused),
-            5 => ("the service refused the connection of the proxy", Cause::Refused),
-            6 => ("the connection of the proxy did not arrive in time", Cause::Refused),
-            7 => ("the proxy does not connect to other hosts", Cause::Proxy),
+            5 => ("the service refused the proxy's connection", Cause::Refused),
+            6 => ("the proxy's connection to the service timed out", Cause::Refused),
+            7 => ("the proxy does not support connections to other hosts", Cause::Proxy),
             8 => ("the proxy does not support this kind of address", Cause::Proxy),
             _ => ("the proxy failed", Cause::Refused),
         };
         let hint = match code {
-            2 => "check the rules of the proxy, or use another one",
+            2 => "check the rules of the proxy, or use another proxy",
             7 => "use another proxy",
-            8 => "use socks5h, with which the proxy looks up the name, or socks5 in its place",
+            8 => "replace the scheme socks5 of its URL by socks5h, or socks5h by socks5",
             _ => "",
         };
         let reason = format!("{reason}: SOCKS error {code}");
-        Self { cause, reason, hint, is_of_address: ![2, 7].contains(&code) }
+        Self { cause, reason, hint, may_try_next_address: ![2, 7].contains(&code) }
     }
 }
 
-/// Asks the proxy to connect to the target.
-fn greet(
+/// Authenticates, and requests a connection to the target.
+fn handshake(
     socket: &mut Socket,
     proxy: &SocksProxy,
     target: &Target,
@@ -186,17 +187,21 @@ fn greet(
         (NO_AUTHENTICATION, _) => {}
         (PASSWORD, Some(credentials)) => {
             wire.send(&login(credentials))?;
-            // The version of the reply is ignored, because some proxies send another one.
+            // The version of the reply is ignored, because some proxies send a wrong one.
             let [_, status] = wire.receive()?;
             if status != 0 {
-                return Err(Refusal::of_client("the proxy rejected the user name or the password"));
+                return Err(Refusal::of_credentials(
+                    "the proxy rejected the user name or the password",
+                ));
             }
         }
         (NO_ACCEPTABLE_METHOD | PASSWORD, None) => {
-            return Err(Refusal::of_client("the proxy requires a user name and a password"));
+            return Err(Refusal::of_credentials("the proxy requires a user name and a password"));
         }
         (NO_ACCEPTABLE_METHOD, Some(_)) => {
-            return Err(Refusal::of_client("the proxy accepts no user name and password"));
+            return Err(Refusal::of_credentials(
+                "the proxy accepts no login with a user name and password",
+            ));
         }
         _ => return Err(Refusal::broken("the proxy chose an authentication that was not offered")),
     }
@@ -231,7 +236,7 @@ fn login(credentials: &Credentials) -> Zeroizing<Vec<u8>> {
     message
 }
 
-/// The message that asks for a connection.
+/// The message that requests a connection.
 fn connect_request(target: &Target, port: u16) -> Vec<u8> {
     let mut message = vec![VERSION, 1, 0];
     match target {
@@ -255,7 +260,7 @@ fn connect_request(target: &Target, port: u16) -> Vec<u8> {
     message
 }
 
-/// The connection to the proxy. Waits as the exchange does.
+/// The connection to the proxy. Its waits end with the exchange: on a timeout or cancellation.
 struct Wire<'a>(&'a mut Socket);
 
 impl Wire<'_> {
@@ -301,7 +306,7 @@ impl fmt::Debug for SocksProxy {
         f.debug_struct("SocksProxy")
             .field("host", &self.host)
             .field("port", &self.port)
-            .field("looks_up", &self.looks_up)
+            .field("resolves_names", &self.resolves_names)
             .finish_non_exhaustive()
     }
 }
@@ -317,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_those_of_the_specification() {
+    fn messages_match_the_specification() {
         let ip = |text: &str| Target::Ip(text.parse().unwrap());
         let rows: [(Target, &[u8]); 3] = [
             (ip("1.2.3.4"), b"\x05\x01\x00\x01\x01\x02\x03\x04\x01\xBB"),

@@ -217,7 +217,7 @@ fn hanging_lookups_are_shared_and_can_be_abandoned() {
 }
 
 /// A SOCKS5 proxy that refuses each address of the service but the last.
-fn choosy_proxy(target: std::net::SocketAddr) -> (Server, Arc<Mutex<Vec<u8>>>) {
+fn proxy_refusing_all_but_one(target: std::net::SocketAddr) -> (Server, Arc<Mutex<Vec<u8>>>) {
     use std::io::{Read as _, Write as _};
     let asked = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&asked);
@@ -247,7 +247,7 @@ fn a_proxy_gets_each_address_in_turn() {
     let record = Arc::clone(&lookups);
     let authority = Authority::new();
     let service = Server::start_tls(authority.server("service.test"), |conn| conn.serve(OK));
-    let (proxy, asked) = choosy_proxy(service.address);
+    let (proxy, asked) = proxy_refusing_all_but_one(service.address);
     let mut config = HttpConfig::new(service.https("service.test"));
     config.extra_ca_pem = Some(authority.pem());
     config.proxy = ProxyChoice::Url(format!("socks5://proxy.test:{}", proxy.address.port()));

@@ -49,8 +49,8 @@ impl TlsConnector {
             CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::ring::default_provider() };
         let provider = Arc::new(provider);
         let verifier = trust.verifier(&provider);
-        // rustls calls every verifier but its own dangerous. This one is its own, which also trusts
-        // certificates of servers that were added.
+        // rustls calls every other verifier dangerous. This one is rustls's own, and also trusts
+        // servers' certificates that were added.
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("ring speaks both versions")
@@ -123,13 +123,14 @@ fn rejected(
     unknown_issuer_hint: &'static str,
 ) -> (&'static str, &'static str) {
     use rustls::CertificateError as Bad;
-    let clock = "check the clock of this machine; if it is right, the server needs another one";
+    let clock =
+        "check the clock of this machine; if it is right, the server needs a new certificate";
     match error {
         Bad::Expired | Bad::ExpiredContext { .. } => ("has expired", clock),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => ("is not valid yet", clock),
         Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => (
             "names no host",
-            "the server needs one that lists its name as a subject alternative name",
+            "the server needs a certificate with its name as a subject alternative name",
         ),
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
             "is for another host",
@@ -139,19 +140,19 @@ fn rejected(
             "is from an unknown authority: it is self-signed, or the authority is private",
             unknown_issuer_hint,
         ),
-        // A self-signed certificate as `openssl req -x509` makes it is also that of an authority.
+        // `openssl req -x509` marks a self-signed certificate as that of an authority.
         Bad::Other(other) if other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => {
-            ("is self-signed and not known", unknown_issuer_hint)
+            ("is self-signed and not trusted", unknown_issuer_hint)
         }
         Bad::Other(other)
             if other.0.downcast_ref() == Some(&webpki::Error::UnsupportedCertVersion) =>
         {
-            ("has an old format", "the server needs one of X.509 version 3")
+            ("has an old format", "the server needs a certificate of X.509 version 3")
         }
         Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
-            ("is not for servers", "the server needs one for TLS servers")
+            ("is not for servers", "the server needs a certificate for server authentication")
         }
-        Bad::Revoked => ("was revoked", "the server needs another one"),
+        Bad::Revoked => ("was revoked", "the server needs a new certificate"),
         _ => ("is not trusted", ""),
     }
 }

@@ -1,4 +1,4 @@
-//! The certificates that a client trusts: authorities, and servers' certificates that were added.
+//! The certificates that a client trusts: those of authorities, and added ones of servers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::config::Roots;
 
-/// What to do about a certificate of an unknown authority.
+/// The hints for a certificate of an unknown authority.
 const ADD_HINT: &str = "if you trust it, pass its certificate as ca_pem, or set roots to both, \
                         which adds the certificates of the system";
 const SYSTEM_HINT: &str =
     "if you trust it, pass its certificate as ca_pem, or add it to the certificates of the system";
 const VARIABLE_HINT: &str = "SSL_CERT_FILE and SSL_CERT_DIR have no effect unless roots is system \
-                             or both: set it, or pass the authority's certificate as ca_pem";
+                             or both: set roots, or pass the authority's certificate as ca_pem";
 /// The longest text that may be the path of a file.
 const MAX_PATH: usize = 4096;
 
@@ -29,27 +29,27 @@ const MAX_PATH: usize = 4096;
 #[derive(Clone)]
 pub(super) struct Trust {
     authorities: Arc<RootCertStore>,
-    /// The certificates of the system, and added ones. One of them may be the server's own.
-    listed: Arc<[CertificateDer<'static>]>,
-    /// What to do about a certificate of an unknown authority.
+    /// The certificates of the system, and added ones. A server may present one of them.
+    directly_trusted: Arc<[CertificateDer<'static>]>,
+    /// The hint for a certificate of an unknown authority.
     pub(super) unknown_issuer_hint: &'static str,
 }
 
 impl Trust {
-    /// Reads the certificates. The error says which setting is wrong.
+    /// Reads the certificates. The error names the setting to change.
     pub(super) fn new(roots: Roots, added_pem: Option<&[u8]>) -> Result<Self, String> {
-        let mut listed = added_pem.map(read_pem).transpose()?.unwrap_or_default();
+        let mut directly_trusted = added_pem.map(read_pem).transpose()?.unwrap_or_default();
         let mut authorities = RootCertStore::empty();
         if roots != Roots::System {
             authorities.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
-        for certificate in &listed {
+        for certificate in &directly_trusted {
             authorities.add(certificate.clone()).map_err(|_| damaged())?;
         }
         if roots != Roots::Web {
             let system = system()?;
             authorities.add_parsable_certificates(system.iter().cloned());
-            listed.extend(system);
+            directly_trusted.extend(system);
         }
         let is_variable_set =
             ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
@@ -58,10 +58,14 @@ impl Trust {
             Roots::Web => ADD_HINT,
             Roots::System | Roots::Both => SYSTEM_HINT,
         };
-        Ok(Self { authorities: Arc::new(authorities), listed: listed.into(), unknown_issuer_hint })
+        Ok(Self {
+            authorities: Arc::new(authorities),
+            directly_trusted: directly_trusted.into(),
+            unknown_issuer_hint,
+        })
     }
 
-    /// Returns the check of a server's certificate.
+    /// Returns the verifier of servers' certificates.
     pub(super) fn verifier(&self, provider: &Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier> {
         let authorities = WebPkiServerVerifier::builder_with_provider(
             Arc::clone(&self.authorities),
@@ -69,10 +73,10 @@ impl Trust {
         )
         .build()
         .expect("there is an authority");
-        if self.listed.is_empty() {
+        if self.directly_trusted.is_empty() {
             return authorities;
         }
-        Arc::new(Verifier { authorities, listed: Arc::clone(&self.listed) })
+        Arc::new(Verifier { authorities, directly_trusted: Arc::clone(&self.directly_trusted) })
     }
 }
 
@@ -96,7 +100,7 @@ fn damaged() -> String {
     "ca_pem contains a damaged certificate: export it again in PEM form".to_owned()
 }
 
-/// Reads the certificates of the system. Unreadable ones are skipped.
+/// Reads the certificates of the system. Logs and skips the ones that cannot be read.
 #[cfg(feature = "system-roots")]
 fn system() -> Result<Vec<CertificateDer<'static>>, String> {
     let rustls_native_certs::CertificateResult { certs, errors, .. } =
@@ -109,8 +113,7 @@ fn system() -> Result<Vec<CertificateDer<'static>>, String> {
     let invalid = found - certs.len();
     if let Some(first) = errors.first() {
         log::warn!(
-            "{} parts of the system's certificates are skipped, because they cannot be read: the \
-             first error is: {first}",
+            "reading the system's certificates: {} errors are skipped; the first one: {first}",
             errors.len()
         );
     }
@@ -124,10 +127,10 @@ fn system() -> Result<Vec<CertificateDer<'static>>, String> {
         ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| std::env::var_os(name).is_some());
     Err(match variable {
         Some(name) => format!(
-            "roots is system or both, and {name} leads to no certificate: set it to the path of \
-             certificates in PEM form, or unset it"
+            "roots is system or both, but {name} leads to no certificate: set the variable to the \
+             path of certificates in PEM form, or unset it"
         ),
-        None => "roots is system or both, and the system has no certificates: install them (on \
+        None => "roots is system or both, but the system has no certificates: install them (on \
                  Linux the package ca-certificates), or set SSL_CERT_FILE"
             .to_owned(),
     })
@@ -135,19 +138,19 @@ fn system() -> Result<Vec<CertificateDer<'static>>, String> {
 
 #[cfg(not(feature = "system-roots"))]
 fn system() -> Result<Vec<CertificateDer<'static>>, String> {
-    Err("roots is system or both, and the crate was built without them: enable its feature \
-         system-roots"
+    Err("roots is system or both, but the crate was built without its feature system-roots: \
+         enable it"
         .to_owned())
 }
 
-/// Accepts a server's certificate that is listed itself, and otherwise what the authorities signed.
+/// Accepts a server's certificate that is trusted directly, or that an authority signed.
 ///
-/// webpki alone refuses a certificate that is both the server's and trusted, unless it is signed
-/// with its own key and not marked as that of an authority.
+/// webpki alone rejects a directly trusted certificate, unless it is self-signed and not marked as
+/// that of an authority.
 #[derive(Debug)]
 struct Verifier {
     authorities: Arc<WebPkiServerVerifier>,
-    listed: Arc<[CertificateDer<'static>]>,
+    directly_trusted: Arc<[CertificateDer<'static>]>,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -159,7 +162,7 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.listed.contains(end_entity) && is_valid(end_entity, server_name, now) {
+        if self.directly_trusted.contains(end_entity) && is_valid(end_entity, server_name, now) {
             return Ok(ServerCertVerified::assertion());
         }
         self.authorities.verify_server_cert(
@@ -194,11 +197,12 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether a certificate, trusted without an issuer, is for this name, this time, and servers.
+/// Returns whether a directly trusted certificate is valid now, for this name, and for servers. The
+/// purpose of a certificate that is marked as that of an authority is not checked.
 fn is_valid(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> bool {
     let Ok(certificate) = EndEntityCert::try_from(certificate) else { return false };
-    // webpki checks the dates first, then whether it is an authority's, then its purpose, and then
-    // looks for the issuer.
+    // webpki checks the dates, then the mark of an authority, then the purpose, then the issuer. It
+    // returns the first error.
     let error =
         certificate.verify_for_usage(&[], &[], &[], now, KeyUsage::server_auth(), None, None).err();
     matches!(error, Some(webpki::Error::UnknownIssuer | webpki::Error::CaUsedAsEndEntity))

@@ -81,7 +81,7 @@ pub struct TransportError {
     /// A description of the failure. It never contains a URL, the key, or text from another
     /// library.
     pub message: String,
-    /// The advice; empty if there is none.
+    /// What to do about the failure; may be empty.
     pub hint: &'static str,
     /// The bytes of the body that arrived before the failure, decompressed, at most
     /// [`TransportError::MAX_RECEIVED`]. They may name a number that was bought. Like the body of a
@@ -93,7 +93,7 @@ impl TransportError {
     /// The most bytes of a body that are kept.
     pub const MAX_RECEIVED: usize = 4096;
 
-    /// Creates an error without advice and without any byte of the body.
+    /// Creates an error without a hint and without any byte of the body.
     pub fn new(cause: Cause, phase: Phase, sent: bool, message: impl Into<String>) -> Self {
         Self { cause, phase, sent, message: message.into(), hint: "", received: Vec::new() }
     }

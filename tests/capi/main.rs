@@ -22,8 +22,6 @@ mod field_cases;
 mod fixture;
 #[path = "../client/handles.rs"]
 mod handles;
-#[path = "../sockets/moved.rs"]
-mod moved;
 #[path = "../transport/server.rs"]
 mod network;
 #[path = "../client/offers.rs"]
@@ -31,6 +29,8 @@ mod offers;
 mod purchases;
 #[path = "../client/reads.rs"]
 mod reads;
+#[path = "../sockets/redirects.rs"]
+mod redirects;
 #[path = "../client/refusals.rs"]
 mod refusals;
 #[path = "../sockets/sent_once.rs"]

@@ -70,7 +70,7 @@ fn f05_f90_a_purchase_turned_away_costs_nothing() {
     }
 }
 
-/// The history is blocked too. The search ends with the reason, and not after its whole time.
+/// The history is blocked too. The search ends with that error at once.
 #[test]
 fn f05_a_blocked_history_ends_the_search() {
     for (fault, hint) in [("blocked_by_firewall", "User-Agent"), ("redirected", "base_url")] {
@@ -85,13 +85,13 @@ fn f05_a_blocked_history_ends_the_search() {
         assert!(error.to_string().contains("may have been bought"), "{error}");
         assert_eq!(fixture.count("getOrders") - before.1, 1, "{error}");
         assert!(fixture.now() - before.0 <= 2_000, "{error}");
-        // The next search goes on.
+        // The next search continues.
         fixture.fault(r#"{"clear":true}"#);
         assert_eq!(fixture.client.reconcile(&intent).unwrap().candidates.len(), 1);
     }
 }
 
-/// A page without a length may have been cut, so it refuses nothing. Its advice still counts.
+/// A page without a length may have been cut, so it is no refusal. Its hint still applies.
 #[test]
 fn f05_the_advice_of_an_unknown_purchase_stays() {
     for (fault, status, hint) in [

@@ -201,7 +201,7 @@ fn patience_repeats_the_list_with_growing_pauses() {
 }
 
 #[test]
-fn patience_is_enough_for_a_later_number() {
+fn patience_waits_for_a_later_number() {
     let fixture = with_budget();
     refuse(&fixture, "22", &body("NO_NUMBERS"), 2);
     let request = NumberRequest::new("zz_ok").country("22").max_price(rupees(80));
@@ -323,7 +323,7 @@ fn offers_are_bought_at_their_prices() {
 }
 
 #[test]
-fn offers_are_what_can_be_bought() {
+fn offers_list_only_numbers_on_sale() {
     let fixture = Fixture::new();
     let all = fixture.client.get_offers(&OfferQuery::new("tg")).unwrap();
     assert_eq!((fixture.count("getServicesList"), fixture.count("getPrices")), (1, 1));
@@ -337,7 +337,7 @@ fn offers_are_what_can_be_bought() {
     let only = fixture.client.get_offers(&query.clone().min_price(rupees(76))).unwrap();
     assert_eq!(only.len(), 1);
     assert_eq!(fixture.client.cheapest_offer(&query.max_price(rupees(76))).unwrap(), None);
-    // An empty stock is no offer.
+    // A country with no number in stock is left out.
     let empty = OfferQuery::new("wa").countries(["91"]);
     assert!(fixture.client.get_offers(&empty).unwrap().is_empty());
 }

@@ -76,7 +76,7 @@ const ENVIRONMENTS: &[(&str, Variables, &str)] = &[
     (
         "a docker env-file with quotation marks",
         &[("HTTPS_PROXY", "\"http://127.0.0.1:7890\"")],
-        "the proxy in HTTPS_PROXY is in quotation marks: remove them",
+        "the proxy in HTTPS_PROXY is in quotation marks: remove the quotation marks",
     ),
     (
         "a company's domain, encoded",

@@ -1,7 +1,7 @@
 //! The client through the proxy programs of Debian: tinyproxy, stunnel in front of it, microsocks.
 //!
-//! A process tests one kind of proxy, with the socket suite and the tests of `through`. The first
-//! process starts one for each other kind.
+//! A process tests one kind of proxy, with the socket suite and the tests of `end_to_end`. The
+//! first process starts one for each other kind.
 
 #![cfg(unix)]
 
@@ -11,13 +11,13 @@ mod adapter;
 mod authority;
 #[path = "../sockets/cancelling.rs"]
 mod cancelling;
+mod end_to_end;
 mod environments;
 mod programs;
 #[path = "../sockets/sent_once.rs"]
 mod sent_once;
 #[path = "../sockets/server.rs"]
 mod server;
-mod through;
 #[path = "../sockets/unclaimed.rs"]
 mod unclaimed;
 #[path = "../sockets/waiting.rs"]
@@ -33,7 +33,7 @@ pub(crate) fn proxied(builder: adapter::ClientBuilder) -> adapter::ClientBuilder
     Proxy::shared().set(builder)
 }
 
-/// Does the same for those whose transport is made separately.
+/// Adds the proxy to the settings of a transport that is made separately.
 pub(crate) fn proxied_transport(config: &mut HttpConfig) {
     let proxy = Proxy::shared();
     config.proxy = proxy.url().into();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub(crate) struct WantedNumber {
     pub(crate) service: &'static str,
     pub(crate) country: Option<&'static str>,
-    /// Several countries instead, and how long to go on if all of them refuse.
+    /// Several countries instead of one, and how long to keep trying if all of them refuse.
     pub(crate) countries: Vec<&'static str>,
     pub(crate) patience: Duration,
     /// In whole rupees; `None` accepts any price.
@@ -165,7 +165,7 @@ impl Command {
         matches!(self, Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber { .. })
     }
 
-    /// Returns how long a purchase of one of several countries goes on; `None` for other calls.
+    /// Returns the patience of a purchase of one of several countries; `None` for other calls.
     pub(crate) fn patience(&self) -> Option<Duration> {
         match self {
             Self::GetNumber(wanted) if wanted.is_list() => Some(wanted.patience),

@@ -4,7 +4,7 @@
 #[path = "../client/rust_adapter.rs"]
 mod adapter;
 mod cancelling;
-mod moved;
+mod redirects;
 mod sent_once;
 mod server;
 mod unclaimed;

@@ -52,8 +52,8 @@ export interface ClientOptions {
    * A URL is `scheme://user:password@host:port` with the scheme `http`, `https`, `socks5` or
    * `socks5h`. The user name and password are optional and percent-encoded. With `socks5` this
    * machine looks up the name of the service, with `socks5h` the proxy does. The default port is
-   * 443 for `https`, and otherwise 1080. The proxy of a URL is used for every service, also for one
-   * on this machine.
+   * 443 for `https`, and otherwise 1080. A proxy that is set by URL is used for every service. For
+   * a loopback address it connects to its own machine.
    */
   proxy?: string | undefined
   /**
@@ -63,8 +63,8 @@ export interface ClientOptions {
    */
   roots?: 'web' | 'system' | 'both' | undefined
   /**
-   * Certificates to trust in addition: the text of a PEM file, not its path. They are authorities,
-   * or the certificate of the server itself.
+   * Certificates to trust in addition: the text of a PEM file, not its path. Each is that of an
+   * authority, or of the server itself.
    */
   caPem?: string | Uint8Array | undefined
   /** The most idle connections to keep, at least 1; 64 by default. */
@@ -172,11 +172,12 @@ export type CountryChoice =
 
 /**
  * Several countries, or several offers with their prices. The purchase tries them in this order,
- * and moves on only after the service refused the country: it has no number there, does not sell
- * the service there, or sells it above the maximum price. Any other failure ends the call, and an
+ * and moves on only if the service refused the country: it has no number there, does not sell the
+ * service there, or sells it above the maximum price. Any other failure ends the call, and an
  * unknown outcome is never followed by another attempt. Each attempt has the full timeout, and the
  * budget reserves one attempt at a time. `Purchase.attempts` and `SastaotpError.attempts` list
- * them.
+ * them. If every country is refused, the call throws the last temporary refusal, such as
+ * NO_NUMBERS, or else the last one.
  */
 export type SeveralCountries =
   | ({
@@ -187,8 +188,8 @@ export type SeveralCountries =
   | {
       countries?: undefined
       /**
-       * 1 to 100 different offers of `getOffers`. An offer is bought for at most its price, and at
-       * most for the maximum price if that is set.
+       * 1 to 100 different offers of `getOffers`. The maximum price of each attempt is the price of
+       * its offer, or `maxPrice` if that is lower. An offer without a price needs `maxPrice`.
        */
       offers: Iterable<Pick<Offer, 'country' | 'operator' | 'priceMicros'>>
       maxPrice?: Rupees | undefined
@@ -201,13 +202,13 @@ export interface NumberFeatures {
   /** Buys a number that can receive several codes. */
   multiSms?: boolean | undefined
   /**
-   * Parameters for a service that has more of them, such as `{ providerIds: '1,2' }`: at most 16.
-   * One that this library sets itself is refused. They are part of the intent.
+   * Further parameters that the service accepts, such as `{ providerIds: '1,2' }`: at most 16. A
+   * parameter that this library sets is refused. They are part of the intent.
    */
   parameters?: Record<string, string> | undefined
 }
 
-/** The options of an intent, which is one attempt in one country. */
+/** The options of an intent, which is one attempt. */
 export type IntentOptions = CallOptions &
   PriceLimit &
   CountryChoice &
@@ -216,17 +217,18 @@ export type IntentOptions = CallOptions &
 export type NumberOptions = CallOptions &
   NumberFeatures & {
     /**
-     * The lowest price in rupees: cheaper numbers are often used ones. The call reads the listed
-     * prices once. It skips a country whose listed price is below this one or above the maximum,
-     * and a country that is not listed.
+     * The lowest price in rupees. Cheap numbers have often been used before. The call reads the
+     * price list once. It skips a country whose listed price is below the minimum or above the
+     * maximum, and a country that is not listed. Not possible with `anyCountry`.
      */
     minPrice?: Rupees | undefined
     /** The lowest price in millionths of a rupee. */
     minPriceMicros?: number | undefined
     /**
-     * How long to go on if every country refused, in milliseconds; by default each is tried once.
-     * The call pauses before it begins again with the first country. The pauses grow from 2 to 30
-     * seconds, and are longer if the service requests it.
+     * How long to keep trying if the service refused every country, in milliseconds; by default
+     * each is tried once. The call pauses before it starts again with the first country. The pauses
+     * grow from 2 to 30 seconds, and are longer if the service requests it. Only the first round
+     * may continue after this time.
      */
     patienceMs?: number | undefined
   } & (
@@ -247,8 +249,8 @@ export interface OfferOptions extends CallOptions {
   /** The highest price in millionths of a rupee. */
   maxPriceMicros?: number | undefined
   /**
-   * Only offers with at least this many numbers in stock; 0 by default. Unless it is 0, an offer
-   * whose stock the service does not report is left out.
+   * Only offers with at least this many numbers in stock; 0 by default. Above 0, an offer whose
+   * stock the service does not report is left out.
    */
   minAvailable?: number | undefined
 }
@@ -347,7 +349,7 @@ export type Listing<T> = T[] & Reply
 
 /** The services of a reply. */
 export type Services = Listing<Service> & {
-  /** How many services are sold, if the reply states it. */
+  /** How many services are sold in total, if the reply states it. */
   readonly total: number | null
 }
 
@@ -369,7 +371,7 @@ export interface Service {
   /** The code to pass to `getNumber`. */
   code: string
   name: string
-  /** The address of a picture. */
+  /** The URL of the logo. */
   logo: string | null
   /** The price of a number in rupees if no country is chosen. */
   price: number | null
@@ -396,7 +398,7 @@ export interface Offer {
   countryName: string
   /** The flag of the country, an emoji. Empty if the reply has none. */
   flag: string
-  /** The code of the mobile operator or the tier, if the service lists its prices by it. */
+  /** The code of the mobile operator or tier, if the service lists prices by operator or tier. */
   operator: string | null
   /** The price of a number in rupees. */
   price: number | null
@@ -532,15 +534,15 @@ export interface Settlement extends Reply {
 export interface Attempt {
   /** The code of the country. Null if the service may choose it, or an operator pins it. */
   country: string | null
-  /** The code that pins the country, or of the mobile operator. */
+  /** The operator of the request: a code that pins the country, or a mobile operator. */
   operator: string | null
   /** The listed price in rupees, if a minimum price is set or the offer has a price. */
   price: number | null
   priceMicros: number | null
   /**
-   * The error code of the refusal, such as `NO_NUMBERS`, or `skipped: ` and the reason if nothing
-   * was sent. Null if the attempt was not refused: it bought the number, or the error of the call
-   * is about it.
+   * Why the purchase moved on: the error code of the refusal, such as `NO_NUMBERS`, or `skipped: `
+   * and the reason if nothing was sent. Null if the attempt bought the number, or ended the call:
+   * its failure is the error of the call.
    */
   refused: string | null
 }
@@ -749,10 +751,10 @@ export class Client {
   ): Promise<Listing<Price>>
   /**
    * Returns the offers of a service, cheapest first: one for each country that sells it now, and
-   * for each operator if the service lists prices by operator. Of equal prices the one with more
-   * numbers in stock is first. If the two lists of the service disagree about an offer, it has the
-   * higher price and the smaller stock. An offer without a price or with an empty stock is left
-   * out. Pass offers to `getNumber` to buy one of them.
+   * for each operator if the service lists prices by operator. Of equal prices, the one with more
+   * numbers in stock is first. Reads the replies of getServicesList and getPrices. If they disagree
+   * about an offer, it has the higher price and the smaller stock. An offer without a price or with
+   * no number in stock is left out. Pass offers to `getNumber` to buy one of them.
    */
   getOffers(service: string, options?: OfferOptions): Promise<Offer[]>
   /** Returns the first offer of `getOffers`, or null if there is none. */
@@ -785,7 +787,7 @@ export class Client {
    *
    * If you save the intent before you call `buy`, then `reconcile` can find the purchase even after
    * a crash. If the client has no order id yet, it requests the newest order: the order of the
-   * purchase has a higher id. An intent is one attempt, so it has one country.
+   * purchase has a higher id. An intent is one attempt: it has no list of countries.
    */
   intend(service: string, options: IntentOptions): Promise<Intent>
   /**
@@ -998,7 +1000,10 @@ export class SastaotpError extends Error {
   readonly fault: string | null
   /** The purchase that failed, if the call was a purchase. */
   readonly intent: Intent | null
-  /** The attempts of a purchase with several countries or patience, oldest first. */
+  /**
+   * The attempts of the call, oldest first, at most the newest 1,000. Empty unless it was a
+   * purchase with several countries or offers, a minimum price, or patience.
+   */
   readonly attempts: Attempt[]
   /** The advice at the end of the message; may be empty. */
   readonly hint: string

@@ -47,13 +47,13 @@ const OPERATIONS = {
 /** The names of prices, which may be numbers of rupees. */
 const PRICES = new Set(['maxPrice', 'minPrice'])
 
-/** Prepares the values of a list or an object of texts: the core refuses all other values. */
+/** Checks a value of a list or an object of texts: the core refuses all other types. */
 const encodeText = (action, name, value) => {
   if (typeof value === 'string') return value
   throw new ConfigError(`${action}: ${name} contains a value of the type ${typeof value}: use text`)
 }
 
-/** The arguments that are no single value, and how each is encoded. */
+/** The encoders of the arguments that are lists or objects. */
 const ENCODERS = {
   countries: (action, value) =>
     Array.from(value, (country) => encodeText(action, 'countries', country)),

@@ -62,7 +62,7 @@ const SEPARATOR_END = 'w":'
 /**
  * Decodes a list. The service's reply follows the entries and is as long as they are, so it is
  * parsed on first use of `raw`. The first SEPARATOR is the right one: no entry has a field `raw`,
- * and a quote inside a text is escaped. Behind the entries there may be numbers, such as `total`.
+ * and a quote inside a text is escaped. Numbers such as `total` may follow the entries.
  */
 const list = (name, convertEntry) => (json) => {
   let found = json.indexOf(SEPARATOR_END)

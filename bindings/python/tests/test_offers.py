@@ -96,7 +96,7 @@ def test_parameters_are_part_of_the_intent(client: Client) -> None:
         ({"countries": [22]}, "countries is 22"),
         ({"countries": []}, "0 countries"),
         ({"countries": ["22"], "country": "22"}, "both a list of countries and a country"),
-        ({"offers": ["22"]}, "offers has '22'"),
+        ({"offers": ["22"]}, "offers contains '22'"),
         ({"country": "22", "patience": -1}, "patience"),
         ({"country": "22", "min_price": 1.5}, "min_price"),
         ({"country": "22", "min_price": 81}, "above the maximum price"),

@@ -22,6 +22,7 @@ OnTooEarly = Literal["fail", "wait"]
 
 #: The failures that a journal survives: the end of the process and a power loss, or only the end.
 Durability = Literal["power", "process"]
+#: The certificate authorities to trust.
 Roots = Literal["web", "system", "both"]
 #: The path of a folder.
 Folder = Union[str, "os.PathLike[str]"]
@@ -71,7 +72,7 @@ def text(value: str, name: str, *, in_message: bool = True) -> str:
 
 
 def texts(values: Optional[Iterable[str]], name: str) -> Optional[list[str]]:
-    """Check a list of texts. A single text, whose letters would be the list, is refused."""
+    """Check a list of texts. A single text is refused: its letters would be the list."""
     if values is None:
         return None
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):

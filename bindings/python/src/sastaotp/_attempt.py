@@ -15,13 +15,13 @@ class Attempt(Result, frozen=True):
     country: Optional[str] = None
     """The code of the country. None if the service may choose it, or an operator pins it."""
     operator: Optional[str] = None
-    """The code that pins the country, or of the mobile operator."""
+    """The operator of the request: a code that pins the country, or a mobile operator."""
     price_micros: Optional[int] = None
     refused: Optional[str] = None
-    """The error code of the refusal, such as ``NO_NUMBERS``.
+    """Why the purchase moved on: the error code of the refusal, such as ``NO_NUMBERS``.
 
-    It is ``skipped`` with a colon and the reason if nothing was sent. It is None if the attempt was
-    not refused: it bought the number, or the error of the call is about it.
+    ``"skipped: "`` and the reason if nothing was sent. None if the attempt bought the number, or
+    ended the call: its failure is the error of the call.
     """
 
     @property

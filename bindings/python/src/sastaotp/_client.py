@@ -66,17 +66,16 @@ class Client(BaseClient):
     :param proxy: ``"environment"``, ``"direct"`` or a URL; ``"environment"`` by default: the proxy
         of ``HTTPS_PROXY`` or ``ALL_PROXY`` unless ``NO_PROXY`` excludes the host, read as curl
         reads them, and none for a service on this machine. ``"direct"`` ignores the environment. A
-        URL is
-        ``scheme://user:password@host:port`` with the scheme ``http``, ``https``, ``socks5`` or
-        ``socks5h``; the user name and password are optional and percent-encoded. With ``socks5``
+        URL is ``scheme://user:password@host:port`` with the scheme ``http``, ``https``, ``socks5``
+        or ``socks5h``; the user name and password are optional and percent-encoded. With ``socks5``
         this machine looks up the name of the service, with ``socks5h`` the proxy does. The default
-        port is 443 for ``https``, and otherwise 1080. The proxy of a URL is used for every service,
-        also for one on this machine.
+        port is 443 for ``https``, and otherwise 1080. A proxy that is set by URL is used for every
+        service. For a loopback address it connects to its own machine.
     :param roots: the certificate authorities to trust: ``"web"``, those of the web, which the
         library contains; ``"system"``, those of the system, or of ``SSL_CERT_FILE`` and
         ``SSL_CERT_DIR`` if one of these variables is set; or ``"both"``.
-    :param ca_pem: certificates to trust in addition: the text of a PEM file, not its path. They are
-        authorities, or the certificate of the server itself.
+    :param ca_pem: certificates to trust in addition: the text of a PEM file, not its path. Each is
+        that of an authority, or of the server itself.
     :param api_key_location: an ``ApiKeyLocation``; the header X-API-Key by default.
     :param journal: keep a journal of the purchases in this folder, which is created if it does not
         exist; ``SASTAOTP_JOURNAL`` by default, or no journal if that is unset. However this process
@@ -198,16 +197,16 @@ class Client(BaseClient):
         """Return the offers of a service, cheapest first. Actions getServicesList and getPrices.
 
         There is one for each country that sells the service now, and for each operator if the
-        service lists prices by operator. Of equal prices the one with more numbers in stock is
+        service lists prices by operator. Of equal prices, the one with more numbers in stock is
         first. If the two replies disagree about an offer, it has the higher price and the smaller
-        stock. An offer without a price or with an empty stock is left out. Pass offers to
+        stock. An offer without a price or with no number in stock is left out. Pass offers to
         ``get_number`` to buy one of them.
 
         :param countries: only offers in these countries.
         :param min_price: only offers with at least this price, in rupees.
         :param max_price: only offers with at most this price, in rupees.
-        :param min_available: only offers with at least this many numbers in stock. Unless it is 0,
-            an offer whose stock the service does not report is left out.
+        :param min_available: only offers with at least this many numbers in stock. Above 0, an
+            offer whose stock the service does not report is left out.
         """
         operation = _operations.get_offers(
             service,
@@ -227,7 +226,7 @@ class Client(BaseClient):
         max_price: Optional[Money] = None,
         min_available: int = 0,
     ) -> Optional[Offer]:
-        """Return the first offer of ``get_offers``, or None if there is no offer."""
+        """Return the first offer that ``get_offers`` returns, or None if there is no offer."""
         offers = self.get_offers(
             service,
             countries=countries,
@@ -303,9 +302,9 @@ class Client(BaseClient):
         with ``error.intent`` before you buy again.
 
         State the country with ``country``, ``countries``, ``offers``, ``any_country`` or
-        ``operator``, and the price with ``max_price``, ``accept_any_price`` or ``offers``.
-        ``ConfigError`` is raised if a statement is missing, or if two statements contradict each
-        other; nothing is sent then. None is no statement.
+        ``operator``, and the price with ``max_price`` or ``accept_any_price``, unless each offer
+        has a price. ``ConfigError`` is raised if a statement is missing, or if two statements
+        contradict each other; nothing is sent then. None is no statement.
 
         The purchase is sent only if its reply has time to arrive before the call times out: two
         thirds of ``timeout``, at most 60 seconds. A ``SastaotpWarning`` reports a purchase that
@@ -314,29 +313,33 @@ class Client(BaseClient):
         :param service: the code of the service, such as ``tg``.
         :param country: the code of the country, which is not its calling code: 22 is India.
         :param countries: several countries, which are tried in this order: 1 to 100 codes. The call
-            moves on only after the service refused the country: it has no number there, does not
-            sell the service there, or sells it above ``max_price``. Any other failure ends the
-            call, and an unknown outcome is never followed by another attempt. Each attempt has the
-            full timeout, and the budget reserves one attempt at a time. ``purchase.attempts`` and
-            ``error.attempts`` list the attempts.
+            moves on only if the service refused the country: it has no number there, does not sell
+            the service there, or sells it above ``max_price``. Any other failure ends the call, and
+            an unknown outcome is never followed by another attempt. Each attempt has the full
+            timeout, and the budget reserves one attempt at a time. ``purchase.attempts`` and
+            ``error.attempts`` list the attempts. If every country is refused, the call raises the
+            last temporary refusal, such as NO_NUMBERS, or else the last one.
         :param offers: several offers of ``get_offers``, which are tried in this order like
-            ``countries``. An offer is bought for at most its price, and at most for ``max_price``
-            if that is set.
+            ``countries``. The maximum price of each attempt is the price of its offer, or
+            ``max_price`` if that is lower. An offer without a price needs ``max_price``.
         :param any_country: let the service choose the country.
-        :param min_price: the lowest price in rupees: cheaper numbers are often used ones. The call
-            reads the listed prices once (getPrices). It skips a country whose listed price is below
-            this one or above the maximum, and a country that is not listed.
+        :param min_price: the lowest price in rupees. Cheap numbers have often been used before. The
+            call reads the price list once (getPrices). It skips a country whose listed price is
+            below the minimum or above the maximum, and a country that is not listed. Not possible
+            with ``any_country``.
         :param max_price: the highest price in rupees.
         :param accept_any_price: buy at any price.
         :param operator: a country code that fixes the country, sent verbatim as the parameter
             ``operator`` of the vendor's page. For other vendors of the protocol it is the name of a
             mobile operator: then set the country too.
         :param multi_sms: buy a number that can receive several codes.
-        :param patience: how long to go on if every country refused; by default each is tried once.
-            The call pauses before it begins again with the first country. The pauses grow from 2 to
-            30 seconds, and are longer if the service requests it.
-        :param parameters: further parameters for a service that has more of them, such as
-            ``{"providerIds": "1,2"}``: at most 16. One that this library sets itself is refused.
+        :param patience: how long to keep trying if the service refused every country, as seconds or
+            a ``timedelta``; by default each is tried once. The call pauses before it starts again
+            with the first country. The pauses grow from 2 to 30 seconds, and are longer if the
+            service requests it. Only the first round may continue after this time.
+        :param parameters: further parameters that the service accepts, such as
+            ``{"providerIds": "1,2"}``: at most 16. A parameter that this library sets is refused.
+            They are part of the intent.
         """
         operation = _operations.get_number(
             service=service,
@@ -422,7 +425,8 @@ class Client(BaseClient):
         purchase even after a crash. If the client has no order id yet, it requests the newest order
         (getOrders): the order of the purchase has a higher id.
 
-        An intent is one attempt, so it has one country. The parameters are those of ``get_number``.
+        An intent is one attempt: it has no list of countries. The parameters are those of
+        ``get_number``.
         """
         operation = _operations.intend(
             service=service,

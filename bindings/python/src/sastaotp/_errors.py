@@ -46,7 +46,10 @@ class SastaotpError(Exception):
     intent: Optional[Intent] = None
     """The purchase that failed, if the call was a purchase."""
     attempts: Tuple[Attempt, ...] = ()
-    """The attempts of a purchase with several countries or patience, oldest first."""
+    """The attempts of the call, oldest first, at most the newest 1,000.
+
+    Empty unless it had ``countries``, ``offers``, ``min_price`` or ``patience``.
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)

@@ -63,7 +63,7 @@ class Offer(Result, frozen=True):
     flag: str = ""
     """The flag of the country, an emoji. Empty if the reply has none."""
     operator: Optional[str] = None
-    """The code of the mobile operator or the tier, if the service lists its prices by it."""
+    """The code of the mobile operator or tier, if the service lists prices by operator or tier."""
     price_micros: Optional[int] = None
     available: Optional[int] = None
     """How many numbers are in stock."""
@@ -81,7 +81,7 @@ class Service(Result, frozen=True):
     """The code to pass to ``get_number``."""
     name: str
     logo: Optional[str] = None
-    """The address of a picture."""
+    """The URL of the logo."""
     price_micros: Optional[int] = None
     currency: Optional[str] = None
     """The currency of the price, such as ``INR``."""
@@ -111,7 +111,7 @@ class Services(_Reply, frozen=True):
 
     services: Tuple[Service, ...]
     total: Optional[int] = None
-    """How many services are sold, if the reply states it."""
+    """How many services are sold in total, if the reply states it."""
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self.services)

@@ -71,7 +71,7 @@ class Operation(Generic[T]):
 
 
 def _argument(value: Any, name: str) -> Any:
-    """Check that a value is a whole number, JSON or text. Lists and objects are checked before.
+    """Check that a value is a whole number, JSON or text. Lists and dicts are already checked.
 
     msgspec would encode other types too, but with a different meaning: NaN as null, bytes as
     base64.
@@ -222,7 +222,7 @@ def _offers(offers: Optional[Iterable[Offer]]) -> Optional[list[dict[str, Any]]]
     listed = list(offers)
     for offer in listed:
         if not isinstance(offer, Offer):
-            raise ConfigError(f"offers has {offer!r}: pass offers that get_offers returned")
+            raise ConfigError(f"offers contains {offer!r}: pass offers that get_offers returned")
     return [
         {"country": one.country, "operator": one.operator, "price_micros": one.price_micros}
         for one in listed

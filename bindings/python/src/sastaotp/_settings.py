@@ -34,8 +34,8 @@ _DEFAULT_MAX_CONNECTIONS = 64
 class Settings:
     """A configuration of the core. A forked child inherits it and creates its own client.
 
-    The key is in a buffer of ctypes, whose ``repr`` omits it, and so is the proxy's URL, which can
-    contain a password. Both are overwritten when the settings are freed, or before that by
+    The key and the proxy's URL, which can contain a password, are in buffers of ctypes, whose
+    ``repr`` omits them. Both are overwritten when the settings are freed, or before that by
     ``forget_secrets``.
     """
 

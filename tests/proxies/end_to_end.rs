@@ -16,7 +16,7 @@ fn client(sandbox: &Sandbox, proxy: &Proxy) -> Client {
 
 #[test]
 fn numbers_are_bought_and_codes_arrive() {
-    let sandbox = Sandbox::start("through");
+    let sandbox = Sandbox::start("end_to_end");
     let by_name = sandbox.server.url().replace("127.0.0.1", "localhost");
     for url in [sandbox.server.url(), by_name] {
         let builder = adapter::ClientBuilder::default().api_key(&sandbox.key).base_url(&url);
@@ -30,7 +30,7 @@ fn numbers_are_bought_and_codes_arrive() {
 }
 
 #[test]
-fn the_service_is_secured_within_the_tunnel() {
+fn tls_runs_inside_the_tunnel() {
     const REPLY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 27\r\n\r\n\
                          {\"status\":\"OK\",\"balance\":5}";
     let issuer = Authority::new();
