@@ -6,6 +6,8 @@ use crate::intent::{NewNumber, buying};
 use crate::protocol::Offer;
 use crate::{Amount, Error, Intent, Result};
 
+/// The longest patience.
+const MAX_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The most countries or offers of a request.
 const MAX_CHOICES: usize = 100;
 
@@ -204,7 +206,8 @@ impl NumberRequest {
     ///
     /// The call pauses before it starts again with the first country. The pauses grow from 2 to 30
     /// seconds, and are longer if the service requests it. Only the first round may continue after
-    /// this time. A [`CancelToken`](crate::CancelToken) ends a pause.
+    /// this time, so the call can take longer. A [`CancelToken`](crate::CancelToken) ends it at any
+    /// time. At most a week.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -302,8 +305,15 @@ impl NumberRequest {
                 vec![Self { min_price: None, patience: Duration::ZERO, ..self.clone() }]
             }
         };
-        if !(1..=MAX_CHOICES).contains(&requests.len()) {
-            return refused(format!("{} countries: set 1 to {MAX_CHOICES}", requests.len()));
+        if requests.is_empty() {
+            return refused(format!("the list is empty: set 1 to {MAX_CHOICES} countries"));
+        }
+        if requests.len() > MAX_CHOICES {
+            return refused(format!("{} countries: set at most {MAX_CHOICES}", requests.len()));
+        }
+        if self.patience > MAX_PATIENCE {
+            let hours = self.patience.as_secs() / 3600;
+            return refused(format!("a patience of {hours} hours: use at most a week"));
         }
         for (at, request) in requests.iter().enumerate() {
             if requests[..at].iter().any(|earlier| earlier.place() == request.place()) {
@@ -444,7 +454,11 @@ mod tests {
         let request = || NumberRequest::new("tg").max_price(80);
         let priced = |price| NumberRequest::new("tg").offer_choices(vec![offer("22", price)]);
         for (request, problem) in [
-            (request().countries([""; 0]), "0 countries: set 1 to 100"),
+            (request().countries([""; 0]), "the list is empty: set 1 to 100 countries"),
+            (
+                request().country("22").patience(Duration::from_secs(49 * 24 * 3600)),
+                "a patience of 1176 hours: use at most a week",
+            ),
             (request().countries((0..101).map(|code| code.to_string())), "101 countries"),
             (request().countries(["22", "0", "22"]), "22 is set twice"),
             (request().countries(["22", "a&b"]), "use 1 to 64 of the characters"),

@@ -95,6 +95,7 @@ fn roots_select_the_trusted_certificates() {
     let partly = files.write("partly.pem", &[damaged, &authority.pem()].concat());
     let damaged = files.write("damaged.pem", damaged);
     let no_file = files.path("missing.pem");
+    let der = files.write("certificate.der", b"\x30\x82\x01\x0a");
     let folder = files.path("certificates");
     let empty = files.path("empty");
     let file = [("SSL_CERT_FILE", file.as_str())];
@@ -110,7 +111,10 @@ fn roots_select_the_trusted_certificates() {
         ("web", "", &[], "pass its certificate as ca_pem, or set roots to both"),
         ("web", "", &file, "SSL_CERT_FILE and SSL_CERT_DIR have no effect unless roots is system"),
         ("both", "", &[], "add it to the certificates of the system"),
-        ("system", "", &[("SSL_CERT_FILE", &no_file)], "SSL_CERT_FILE leads to no certificate"),
+        ("system", "", &[("SSL_CERT_FILE", &no_file)], "missing.pem, which cannot be read"),
+        // The certificates of the other variable do not hide the mistake.
+        ("both", "", &[("SSL_CERT_FILE", &no_file), folder[0]], "missing.pem, which cannot be read"),
+        ("system", "", &[("SSL_CERT_FILE", &der), folder[0]], "contains no certificate in PEM form"),
         ("both", "", &[("SSL_CERT_FILE", &damaged)], "SSL_CERT_FILE leads to no certificate"),
         ("system", "", &[("SSL_CERT_DIR", &empty)], "SSL_CERT_DIR leads to no certificate"),
     ];

@@ -232,7 +232,7 @@ impl PurchaseTask {
                 Ok(purchase)
             }
             ChargeReply::Refused(refusal) => {
-                let error = reply_error(&operation, refusal, &body);
+                let error = self.with_country_hint(reply_error(&operation, refusal, &body));
                 let reason = error.code().map_or_else(
                     || format!("HTTP status {}", body.status),
                     |code| format!("the service answered {code}"),
@@ -243,6 +243,18 @@ impl PurchaseTask {
             ChargeReply::Unknown(failure) => {
                 Err(self.unknown(reply_error(&operation, failure, &body), &body.body))
             }
+        }
+    }
+
+    /// Adds a hint to a refusal of a country that is no code, but perhaps a name.
+    fn with_country_hint(&self, error: Error) -> Error {
+        let country = self.intent.country().filter(|code| code.contains(char::is_alphabetic));
+        match (error.kind(), country) {
+            (ErrorKind::ServiceUnavailable, Some(country)) => error.with_hint(format!(
+                "{country:?} looks like a name: use the code of the country, which find_country \
+                 returns"
+            )),
+            _ => error,
         }
     }
 

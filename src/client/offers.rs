@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::core::Client;
 use crate::protocol::{Offer, Prices, Request, Services, parse_prices, parse_services};
-use crate::{Amount, Result};
+use crate::{Amount, Error, Result};
 
 /// The countries of the price list that stand for any country.
 const ANY_COUNTRY: [&str; 3] = ["", "*", "any"];
@@ -100,6 +100,12 @@ impl Client {
     /// An offer without a price or with no number in stock is left out. Pass offers to
     /// [`NumberRequest::offers`](crate::NumberRequest::offers) to buy one of them.
     pub fn get_offers(&self, query: &OfferQuery) -> Result<Vec<Offer>> {
+        if let (Some(min), Some(max)) = (query.min_price, query.max_price)
+            && min > max
+        {
+            let reason = format!("the minimum price {min} is above the maximum price {max}");
+            return Err(Error::config("reading the offers", reason));
+        }
         let deadline = self.deadline();
         let service = Some(&*query.service);
         let request = Request::GetServices { service };

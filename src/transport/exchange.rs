@@ -20,6 +20,10 @@ use super::types::{Cause, Lane, Phase, Request, TransportError};
 use crate::CancelToken;
 use crate::system::{self, BorrowedFd, Event, Interest, OwnedFd, Settled, Waited};
 
+/// The hint if the proxy cannot be reached.
+const PROXY_HINT: &str =
+    "check the address and the scheme of the proxy, or set proxy to \"direct\" to use none";
+
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Exchange>>> = const { RefCell::new(None) };
 }
@@ -193,7 +197,9 @@ impl Exchange {
     /// Records why the exchange fails, unless a reason is recorded already. Returns the error that
     /// unwinds the layers.
     pub(super) fn fail(&self, cause: Cause, reason: impl Display) -> io::Error {
-        self.fail_with_hint(cause, reason, "")
+        let is_about_proxy =
+            self.proxy.borrow().is_some() && !matches!(cause, Cause::Cancelled | Cause::Local);
+        self.fail_with_hint(cause, reason, if is_about_proxy { PROXY_HINT } else { "" })
     }
 
     /// Like [`Self::fail`], with a hint.

@@ -100,9 +100,30 @@ fn damaged() -> String {
     "ca_pem contains a damaged certificate: export it again in PEM form".to_owned()
 }
 
+/// Refuses a file of SSL_CERT_FILE without certificates: those of SSL_CERT_DIR alone would hide the
+/// mistake.
+#[cfg(feature = "system-roots")]
+fn check_variable() -> Result<(), String> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let path = Path::new(&path);
+    let problem = match std::fs::read(path) {
+        Err(error) => format!("cannot be read: {error}"),
+        Ok(pem) if CertificateDer::pem_slice_iter(&pem).any(|found| found.is_ok()) => return Ok(()),
+        Ok(_) => "contains no certificate in PEM form".to_owned(),
+    };
+    Err(format!(
+        "SSL_CERT_FILE is {}, which {problem}: set it to a file of certificates in PEM form, or \
+         unset it",
+        path.display()
+    ))
+}
+
 /// Reads the certificates of the system. Logs and skips the ones that cannot be read.
 #[cfg(feature = "system-roots")]
 fn system() -> Result<Vec<CertificateDer<'static>>, String> {
+    check_variable()?;
     let rustls_native_certs::CertificateResult { certs, errors, .. } =
         rustls_native_certs::load_native_certs();
     let found = certs.len();

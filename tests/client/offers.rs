@@ -154,6 +154,26 @@ fn an_attempt_that_was_not_sent_is_repeated() {
 }
 
 #[test]
+fn a_name_in_place_of_a_code_is_explained() {
+    let fixture = with_budget();
+    for (country, is_explained) in [("India", true), ("91919", false)] {
+        let request = NumberRequest::new("zz_ok").max_price(50).country(country);
+        let error = fixture.client.get_number(request).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ServiceUnavailable, "{error}");
+        assert_eq!(error.hint().contains("which find_country returns"), is_explained, "{error}");
+    }
+}
+
+#[test]
+fn a_range_of_prices_that_is_reversed_is_refused() {
+    let fixture = with_budget();
+    let query = OfferQuery::new("tg").min_price(20).max_price(10);
+    let error = fixture.client.get_offers(&query).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("minimum price 20.00 is above the maximum price 10.00"));
+}
+
+#[test]
 fn a_list_is_attempted_once_without_patience() {
     let fixture = with_budget();
     no_numbers(&fixture, &["22", "6"]);

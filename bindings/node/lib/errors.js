@@ -116,10 +116,21 @@ for (const { name, prototype } of Object.values(classes)) {
   Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
 }
 
-/** Converts the names that a message of the core quotes from snake case to camel case. */
-function withOptionNames(message) {
-  if (!message.startsWith('reading an operation: ')) return message
-  return message.replace(/`(\w+)`/g, (_, name) => `\`${camelCase(name)}\``)
+/** The names in the core's advice. A name within an address does not count. */
+const NAMES = /(?<![\w./?&=-])(ca_pem|find_country|get_[a-z]+)(?![\w/?&=-])/g
+
+/** Converts the names in a text of the core from snake case to camel case. */
+const withMethodNames = (text) => text.replace(NAMES, (_, name) => camelCase(name))
+
+/** Converts the names that a message of the core contains, as text of the core and not of a reply. */
+function withOptionNames(message, kind, hint) {
+  if (message.startsWith('reading an operation: ')) {
+    return message.replace(/`(\w+)`/g, (_, name) => `\`${camelCase(name)}\``)
+  }
+  if (kind === 'config') return withMethodNames(message)
+  return hint && message.endsWith(hint)
+    ? message.slice(0, -hint.length) + withMethodNames(hint)
+    : message
 }
 
 /**
@@ -131,9 +142,11 @@ function createError({ kind, message, ...rest }, { intent, reason } = {}) {
   for (const [name, value] of Object.entries(rest)) fields[camelCase(name)] = value
   fields.intent = intent
   fields.attempts = convert(fields.attempts ?? [])
-  if (fields.charge === 'unknown') return new OutcomeUnknownError(message, fields)
+  const text = withOptionNames(message, kind, fields.hint)
+  if (fields.hint) fields.hint = withMethodNames(fields.hint)
+  if (fields.charge === 'unknown') return new OutcomeUnknownError(text, fields)
   const ErrorClass = CLASS_OF_KIND[kind] ?? (fields.code ? ApiError : SastaotpError)
-  return new ErrorClass(withOptionNames(message), fields)
+  return new ErrorClass(text, fields)
 }
 
 module.exports = { CLASS_OF_KIND, classes, createError, ...classes }

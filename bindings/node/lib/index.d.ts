@@ -182,7 +182,7 @@ export type CountryChoice =
 export type SeveralCountries =
   | ({
       /** 1 to 100 different country codes from `getCountries`. */
-      countries: Iterable<string>
+      countries: readonly string[]
       offers?: undefined
     } & PriceLimit)
   | {
@@ -191,7 +191,7 @@ export type SeveralCountries =
        * 1 to 100 different offers of `getOffers`. The maximum price of each attempt is the price of
        * its offer, or `maxPrice` if that is lower. An offer without a price needs `maxPrice`.
        */
-      offers: Iterable<Pick<Offer, 'country' | 'operator' | 'priceMicros'>>
+      offers: readonly Pick<Offer, 'country' | 'operator' | 'priceMicros'>[]
       maxPrice?: Rupees | undefined
       maxPriceMicros?: number | undefined
       acceptAnyPrice?: undefined
@@ -239,7 +239,7 @@ export type NumberOptions = CallOptions &
 /** Selects offers of a service. */
 export interface OfferOptions extends CallOptions {
   /** Only offers in these countries. */
-  countries?: Iterable<string> | undefined
+  countries?: readonly string[] | undefined
   /** Only offers with at least this price, in rupees. */
   minPrice?: Rupees | undefined
   /** The lowest price in millionths of a rupee. */

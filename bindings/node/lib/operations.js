@@ -1,6 +1,6 @@
 // The operations of the core's queue: how each method's arguments are encoded, its result decoded.
 
-const { snakeCase } = require('./convert.js')
+const { camelCase, snakeCase } = require('./convert.js')
 const { ConfigError } = require('./errors.js')
 const { Intent } = require('./intent.js')
 const results = require('./results.js')
@@ -47,25 +47,43 @@ const OPERATIONS = {
 /** The names of prices, which may be numbers of rupees. */
 const PRICES = new Set(['maxPrice', 'minPrice'])
 
-/** Checks a value of a list or an object of texts: the core refuses all other types. */
-const encodeText = (action, name, value) => {
+/** Checks a text of a list or an object: the core refuses all other types. */
+const encodeText = (action, place, value) => {
   if (typeof value === 'string') return value
-  throw new ConfigError(`${action}: ${name} contains a value of the type ${typeof value}: use text`)
+  throw new ConfigError(`${action}: ${place} is of the type ${typeof value}: use text`)
+}
+
+/** The elements of a list. An object without an iterator would be an empty list. */
+const elements = (action, name, value) => {
+  if (typeof value[Symbol.iterator] === 'function') return Array.from(value)
+  throw new ConfigError(`${action}: ${name} is one object: use a list`)
+}
+
+const encodeOffer = (action, offer) => {
+  if (typeof offer?.country !== 'string') {
+    throw new ConfigError(`${action}: offers contains something else: use offers of getOffers`)
+  }
+  return {
+    country: offer.country,
+    operator: offer.operator ?? null,
+    price_micros: offer.priceMicros ?? null
+  }
 }
 
 /** The encoders of the arguments that are lists or objects. */
 const ENCODERS = {
   countries: (action, value) =>
-    Array.from(value, (country) => encodeText(action, 'countries', country)),
+    elements(action, 'countries', value).map((country) =>
+      encodeText(action, 'an element of countries', country)
+    ),
   offers: (action, value) =>
-    Array.from(value, (offer) => ({
-      country: encodeText(action, 'offers', offer?.country),
-      operator: offer.operator ?? null,
-      price_micros: offer.priceMicros ?? null
-    })),
+    elements(action, 'offers', value).map((offer) => encodeOffer(action, offer)),
   parameters: (action, value) =>
     Object.fromEntries(
-      Object.entries(value).map(([name, text]) => [name, encodeText(action, 'parameters', text)])
+      Object.entries(value).map(([name, text]) => [
+        name,
+        encodeText(action, `parameters.${name}`, text)
+      ])
     )
 }
 
@@ -88,13 +106,31 @@ function encode(action, name, value) {
   throw new ConfigError(`${action}: ${name} is ${found}: use text or a number, or omit it`)
 }
 
+/**
+ * Refuses an option that would replace another one in the core: `max_price` beside `maxPrice`, `op`,
+ * or the name of a positional argument.
+ */
+function checkOption(action, name, positional) {
+  if (camelCase(name) !== name) {
+    throw new ConfigError(`${action}: there is no option ${name}: use ${camelCase(name)}`)
+  }
+  if (name === 'op') throw new ConfigError(`${action}: there is no option op: leave it out`)
+  if (Object.hasOwn(positional, name)) {
+    throw new ConfigError(`${action}: ${name} is both an argument and an option: omit the option`)
+  }
+}
+
 /** Encodes a call: the method, its positional arguments by name, and its options. */
 function encodeOperation(method, positional, options) {
   const op = snakeCase(method)
   const action = op.replaceAll('_', ' ')
   const operation = {}
-  // Positional arguments come last, so that no option replaces them.
-  for (const [name, value] of [...Object.entries(options), ...Object.entries(positional)]) {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    checkOption(action, name, positional)
+    operation[snakeCase(name)] = encode(action, name, value)
+  }
+  for (const [name, value] of Object.entries(positional)) {
     operation[snakeCase(name)] = encode(action, name, value)
   }
   return { ...operation, op }

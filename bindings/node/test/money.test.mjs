@@ -42,7 +42,13 @@ describe('statements', () => {
     [
       { country: '22', maxPriceMicros: 20, acceptAnyPrice: true },
       /`acceptAnyPrice` and `maxPriceMicros`/
-    ]
+    ],
+    // The core's own names would replace the options.
+    [{ country: '22', maxPrice: 10, max_price: '900' }, /no option max_price: use maxPrice/],
+    [{ max_price: '900', country: '22', maxPrice: 10 }, /no option max_price: use maxPrice/],
+    [{ any_country: true, maxPrice: 10 }, /no option any_country: use anyCountry/],
+    [{ country: '22', maxPrice: 10, service: 'wa' }, /service is both an argument and an option/],
+    [{ country: '22', maxPrice: 10, op: 'lease' }, /no option op/]
   ]
   test('a purchase without one clear statement is refused', async () => {
     const apiKey = 'statements'

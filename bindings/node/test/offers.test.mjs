@@ -126,13 +126,14 @@ test('parameters are part of the intent', async () => {
 test('invalid lists and parameters are refused', async () => {
   const client = sandbox.client()
   for (const [options, reason] of [
-    [{ countries: [22] }, /countries contains a value of the type number/],
+    [{ countries: [22] }, /an element of countries is of the type number: use text/],
     [{ countries: '22' }, /`countries` is "22"/],
-    [{ countries: [] }, /0 countries/],
+    [{ countries: [] }, /the list is empty: set 1 to 100 countries/],
     [{ countries: ['22'], country: '22' }, /both a list of countries and a country/],
-    [{ offers: [{}] }, /offers contains a value of the type undefined/],
+    [{ offers: [{}] }, /offers contains something else: use offers of getOffers/],
+    [{ offers: {} }, /offers is one object: use a list/],
     [{ country: '22', minPrice: 81 }, /above the maximum price/],
-    [{ country: '22', parameters: { ref: 7 } }, /parameters contains a value of the type number/],
+    [{ country: '22', parameters: { ref: 7 } }, /parameters.ref is of the type number: use text/],
     [{ country: '22', parameters: { maxPrice: '9' } }, /maxPrice/],
     [{ country: '22', patienceMs: -1 }, /`patienceMs` is -1/]
   ]) {

@@ -94,7 +94,7 @@ def test_parameters_are_part_of_the_intent(client: Client) -> None:
     [
         ({"countries": "22"}, "countries is '22': pass a list of texts"),
         ({"countries": [22]}, "countries is 22"),
-        ({"countries": []}, "0 countries"),
+        ({"countries": []}, "the list is empty: set 1 to 100 countries"),
         ({"countries": ["22"], "country": "22"}, "both a list of countries and a country"),
         ({"offers": ["22"]}, "offers contains '22'"),
         ({"country": "22", "patience": -1}, "patience"),
