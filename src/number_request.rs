@@ -280,6 +280,16 @@ impl NumberRequest {
         let operation = self.operation();
         let refused = |reason: String| Err(Error::config(&operation, reason));
         self.check_statements()?;
+        let lists = [self.countries.as_ref().map(Vec::len), self.offers.as_ref().map(Vec::len)];
+        match lists.into_iter().flatten().next() {
+            Some(0) => {
+                return refused(format!("the list is empty: set 1 to {MAX_CHOICES} countries"));
+            }
+            Some(count) if count > MAX_CHOICES => {
+                return refused(format!("{count} countries: set at most {MAX_CHOICES}"));
+            }
+            _ => {}
+        }
         let one = |choice: OfferChoice| Self {
             country: Some(choice.country),
             operator: choice.operator,
@@ -305,12 +315,6 @@ impl NumberRequest {
                 vec![Self { min_price: None, patience: Duration::ZERO, ..self.clone() }]
             }
         };
-        if requests.is_empty() {
-            return refused(format!("the list is empty: set 1 to {MAX_CHOICES} countries"));
-        }
-        if requests.len() > MAX_CHOICES {
-            return refused(format!("{} countries: set at most {MAX_CHOICES}", requests.len()));
-        }
         if self.patience > MAX_PATIENCE {
             let hours = self.patience.as_secs() / 3600;
             return refused(format!("a patience of {hours} hours: use at most a week"));

@@ -143,8 +143,9 @@ impl Fold {
             let Some(intent) = intent_from(purchase, *at) else { return };
             let reserved = purchase.price.unwrap_or_default();
             let owner = Some(OwnerId::EARLIER);
-            let is_lease = false;
-            self.ledger.fold(entry, Record::Intent { owner, intent, reserved, is_lease });
+            let (is_lease, is_adopted) = (false, false);
+            let record = Record::Intent { owner, intent, reserved, is_lease, is_adopted };
+            self.ledger.fold(entry, record);
         }
         self.ledger.fold(entry, record);
     }
@@ -183,8 +184,9 @@ impl Fold {
             let mut is_open = is_sent;
             for record in &mut records {
                 match record {
-                    Record::Intent { owner, .. } => {
+                    Record::Intent { owner, is_adopted, .. } => {
                         *owner = owner.map(|_| OwnerId::EARLIER);
+                        *is_adopted = true;
                     }
                     Record::Unknown { .. } | Record::Charged { .. } => is_open = false,
                     _ => {}
@@ -503,12 +505,15 @@ fn adopt_into(
             };
             if let Some(Record::Intent { intent, .. }) = records.first() {
                 by_intent.insert(intent.id(), id);
-                // A living process may have a copy of the purchase.
+                // A living process may have the purchase, or a copy of it. It counts there.
                 let intent = intent.clone();
                 for (_, other) in journal.files.iter().filter(|(name, _)| !names.contains(name)) {
-                    let copy = other.ledger.records_of(&intent);
-                    let merged = copy.and_then(|(_, copy)| merge(&records, &copy));
-                    records = merged.unwrap_or(records);
+                    let theirs = other.ledger.records_of(&intent);
+                    let merged = theirs.and_then(|(_, theirs)| merge(&records, &theirs));
+                    if let (Some(merged), Some(intent)) = (merged, records.first().cloned()) {
+                        records =
+                            std::iter::once(intent).chain(merged.into_iter().skip(1)).collect();
+                    }
                 }
             }
             let mut completed = Vec::new();
@@ -562,7 +567,7 @@ fn merge(known: &[Record], other: &[Record]) -> Option<Vec<Record>> {
     let is_same = matches!((bought(known_outcome), bought(other_outcome)),
         (Some(id), Some(same)) if id == same);
     let is_surer = if is_same {
-        count_codes(other) > count_codes(known)
+        progress(other_outcome) > progress(known_outcome)
     } else {
         sureness(other_outcome) > sureness(known_outcome)
     };
@@ -596,12 +601,13 @@ fn bought(records: &[Record]) -> Option<&str> {
     })
 }
 
-fn count_codes(records: &[Record]) -> usize {
-    let count = |record: &Record| match record {
-        Record::Charged { codes, .. } => codes.len(),
-        _ => 0,
+/// How far an order got: the number of its codes, and whether the next one was requested.
+fn progress(records: &[Record]) -> (usize, bool) {
+    let of = |record: &Record| match record {
+        Record::Charged { codes, next_requested, .. } => Some((codes.len(), *next_requested)),
+        _ => None,
     };
-    records.iter().map(count).sum()
+    records.iter().rev().find_map(of).unwrap_or_default()
 }
 
 /// How sure an outcome is: unknown, the caller's answer, the history's, the reply, or a reply that

@@ -136,6 +136,8 @@ struct Entry {
     /// How many live handles the purchase has.
     holders: u32,
     custody: Custody,
+    /// Whether the purchase was taken over from a process that ended.
+    is_adopted: bool,
     /// When this process adopted the purchase, if an earlier process made it.
     adopted_at: Option<Duration>,
     codes: Vec<Sms>,
@@ -459,7 +461,9 @@ impl Ledger {
     ) -> Result<EntryId, Failure> {
         let (entry, intent) = (EntryId(self.next_entry), intent.clone());
         let is_lease = self.leases.remove(&intent.id());
-        let record = Record::Intent { owner, intent: intent.clone(), reserved, is_lease };
+        let is_adopted = false;
+        let record =
+            Record::Intent { owner, intent: intent.clone(), reserved, is_lease, is_adopted };
         if let Some(journal) = &self.journal {
             journal.write_intent(entry, &record)?;
         }
@@ -621,30 +625,53 @@ impl Ledger {
         self.journal.is_some() && !self.by_activation.contains_key(id)
     }
 
-    /// Copies the purchase of an order that another living process made. The journal file of that
-    /// process contains neither the codes that this process receives nor the end that it requests.
-    /// The copy counts in no budget.
+    /// Claims an order that another living process has: copies its purchase, because the file of
+    /// that process contains neither the codes that this process receives nor the end that it
+    /// requests. The copy counts in no budget.
     pub(super) fn copy_order_of_other_process(&mut self, id: &str) {
         if !self.lacks_order(id) {
             return;
         }
         let copy = self.others().find_map(|other| {
-            let (entry, purchase, at) = other.newest_purchase(id)?;
-            Some((other.intent_of(entry)?.clone(), purchase.clone(), at))
+            let (entry, ..) = other.newest_purchase(id)?;
+            let purchase = other.purchases.get(&entry)?;
+            Some((purchase.intent.clone(), purchase.records()))
         });
-        let Some((intent, purchase, at)) = copy else { return };
+        let Some((intent, records)) = copy else { return };
         if self.entry_of(&intent).is_some() {
             return;
         }
-        match self.begin(None, &intent, Amount::ZERO) {
-            Ok(entry) => {
-                self.write_charged(entry, purchase, at);
-                self.abandoned(entry);
-            }
+        let entry = match self.begin(None, &intent, Amount::ZERO) {
+            Ok(entry) => entry,
             Err(failure) => {
                 log::warn!("{}: the journal cannot be written: {failure}", intent.operation());
+                return;
+            }
+        };
+        let known = self.known.get_mut(id);
+        let known = known.map(|known| std::mem::take(&mut known.codes)).unwrap_or_default();
+        for mut record in records.into_iter().skip(1) {
+            if let Record::Charged { codes, .. } = &mut record {
+                let is_new = |sms: &&Sms| !codes.iter().any(|other| other.is_same(sms));
+                let new: Vec<Sms> = known.iter().filter(is_new).cloned().collect();
+                codes.extend(new);
+            }
+            // That the other process keeps the number says nothing about this one.
+            if !matches!(record, Record::Kept) {
+                self.write(entry, record);
             }
         }
+        self.abandoned(entry);
+    }
+
+    /// Whether the order of a purchase belongs to another living process: that one bought it, or it
+    /// claimed it, and this one has taken it over from a process that ended.
+    fn belongs_to_another(&self, entry: &Entry) -> bool {
+        let is_nearer = |other: &Ledger| {
+            let theirs = other.entry_of(&entry.intent);
+            theirs.is_some_and(|(_, theirs)| theirs.nearness() > entry.nearness())
+        };
+        self.others().any(is_nearer)
     }
 
     /// Counts a handle of an activation, and returns its purchase if the ledger has it.
@@ -656,6 +683,7 @@ impl Ledger {
         id: &str,
         now: Moment,
     ) -> (Option<EntryId>, Option<(Intent, Purchase)>) {
+        self.copy_order_of_other_process(id);
         if !self.is_sold(id)
             && let Some((entry, order)) = self.only_candidate(id)
         {
@@ -1064,7 +1092,7 @@ impl Ledger {
         self.drop_expired(now);
         self.purchases
             .values()
-            .filter(|entry| entry.is_unclaimed())
+            .filter(|entry| entry.is_unclaimed() && !self.belongs_to_another(entry))
             .filter_map(Entry::listed)
             .collect()
     }
@@ -1074,7 +1102,8 @@ impl Ledger {
     pub(crate) fn unfinished(&mut self, owner: OwnerId, now: Moment) -> Vec<Unclaimed> {
         self.drop_expired(now);
         let is_unfinished = |entry: &&Entry| {
-            entry.is_unclaimed() || (entry.owner == Some(owner) && entry.is_open())
+            (entry.is_unclaimed() && !self.belongs_to_another(entry))
+                || (entry.owner == Some(owner) && entry.is_open())
         };
         self.purchases.values().filter(is_unfinished).filter_map(Entry::listed).collect()
     }
@@ -1233,12 +1262,13 @@ impl Ledger {
     /// Changes a purchase by one fact.
     #[allow(clippy::too_many_lines)] // a row for each record
     fn apply(&mut self, id: EntryId, record: Record) {
-        if let Record::Intent { owner, intent, reserved, is_lease } = record {
+        if let Record::Intent { owner, intent, reserved, is_lease, is_adopted } = record {
             self.make_room();
             self.by_intent.insert(intent.id(), id);
             self.made_ids.remove(&intent.id());
             let custody = if is_lease { Custody::Lease } else { Custody::Caller };
-            self.purchases.insert(id, Entry { custody, ..Entry::new(owner, intent, reserved) });
+            let entry = Entry::new(owner, intent, reserved);
+            self.purchases.insert(id, Entry { custody, is_adopted, ..entry });
             return;
         }
         let Some(entry) = self.purchases.get_mut(&id) else { return };
@@ -1401,7 +1431,8 @@ impl Ledger {
     fn begin_unwritten(&mut self, intent: &Intent) -> EntryId {
         let entry = EntryId(self.next_entry);
         let (owner, intent, reserved) = (None, intent.clone(), Amount::ZERO);
-        self.fold(entry, Record::Intent { owner, intent, reserved, is_lease: false });
+        let (is_lease, is_adopted) = (false, false);
+        self.fold(entry, Record::Intent { owner, intent, reserved, is_lease, is_adopted });
         entry
     }
 
@@ -1514,8 +1545,12 @@ impl Ledger {
 
     /// Lists the open leases of earlier processes that no handle holds.
     pub(super) fn leftover_leases(&self) -> Vec<(Unclaimed, String)> {
-        let is_leftover =
-            |entry: &&Entry| entry.is_lease() && entry.adopted_at.is_some() && entry.is_unclaimed();
+        let is_leftover = |entry: &&Entry| {
+            entry.is_lease()
+                && entry.adopted_at.is_some()
+                && entry.is_unclaimed()
+                && !self.belongs_to_another(entry)
+        };
         let leftover = self.purchases.values().filter(is_leftover).filter_map(Entry::listed);
         leftover
             .filter_map(|listed| {
@@ -1565,6 +1600,7 @@ impl Entry {
             is_awaited: true,
             holders: 0,
             custody: Custody::Caller,
+            is_adopted: false,
             adopted_at: None,
             codes: Vec::new(),
             earlier_codes: Vec::new(),
@@ -1600,6 +1636,7 @@ impl Entry {
             intent: self.intent.clone(),
             reserved: self.reserved,
             is_lease: self.is_lease(),
+            is_adopted: self.is_adopted,
         }];
         let unknown = |lost: &Lost| Record::Unknown {
             error: lost.error.clone(),
@@ -1698,6 +1735,16 @@ impl Entry {
 
     fn is_lease(&self) -> bool {
         self.custody == Custody::Lease
+    }
+
+    /// How near the order is to the process of this ledger: taken over from a process that ended,
+    /// claimed from another one, or bought.
+    fn nearness(&self) -> u8 {
+        match (self.is_adopted, self.owner) {
+            (true, _) => 0,
+            (false, None) => 1,
+            (false, Some(_)) => 2,
+        }
     }
 
     /// Whether the purchase can still change: it is not settled, its caller can correct the answer

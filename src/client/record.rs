@@ -33,6 +33,8 @@ pub(crate) enum Record {
         reserved: Amount,
         /// Whether a lease settles the number.
         is_lease: bool,
+        /// Whether the purchase was taken over from a process that ended.
+        is_adopted: bool,
     },
     /// The file lacks the purchase, which is settled. `counted` is what it counts; its records
     /// follow.

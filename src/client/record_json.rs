@@ -51,6 +51,7 @@ struct Line<'a> {
     is_counted: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_lease: Option<bool>,
+    is_adopted: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,13 +166,14 @@ pub(super) fn to_json(entry: EntryId, record: &Record, from: Option<&str>) -> St
     let line = Line { purchase: entry.0, ..Line::default() };
     let named = |record| Line { record, ..Line { purchase: entry.0, ..Line::default() } };
     let line = match record {
-        Record::Intent { owner, intent, reserved, is_lease } => Line {
+        Record::Intent { owner, intent, reserved, is_lease, is_adopted } => Line {
             record: "intent",
             from,
             intent: Some(intent),
             reserved_micros: Some(reserved.micros()),
             is_counted: Some(owner.is_some()),
             is_lease: Some(*is_lease),
+            is_adopted: is_adopted.then_some(true),
             ..line
         },
         Record::Restored { counted } => {
@@ -253,6 +255,7 @@ pub(super) fn from_json(
             intent: Intent::from_json(object.get(&["intent"])?.raw()).ok()?,
             reserved: amount(object, "reserved_micros")?,
             is_lease: flag("is_lease")?,
+            is_adopted: flag("is_adopted").unwrap_or_default(),
         },
         "restored" => Record::Restored { counted: amount(object, "price_micros")? },
         "sending" => Record::Sending,

@@ -100,8 +100,8 @@ fn damaged() -> String {
     "ca_pem contains a damaged certificate: export it again in PEM form".to_owned()
 }
 
-/// Refuses a file of SSL_CERT_FILE without certificates: those of SSL_CERT_DIR alone would hide the
-/// mistake.
+/// Refuses a file without certificates in `SSL_CERT_FILE`: those of `SSL_CERT_DIR` alone would hide
+/// the mistake.
 #[cfg(feature = "system-roots")]
 fn check_variable() -> Result<(), String> {
     let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {

@@ -160,7 +160,11 @@ fn a_name_in_place_of_a_code_is_explained() {
         let request = NumberRequest::new("zz_ok").max_price(50).country(country);
         let error = fixture.client.get_number(request).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ServiceUnavailable, "{error}");
-        assert_eq!(error.hint().contains("which find_country returns"), is_explained, "{error}");
+        assert_eq!(
+            error.to_string().contains("which find_country returns"),
+            is_explained,
+            "{error}"
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sastaotp::journal::Disk as _;
-use sastaotp::{Amount, ClientBuilder, ErrorKind, Intent, Resolution};
+use sastaotp::{Amount, ClientBuilder, ErrorKind, Intent, OnTooEarly, Resolution};
 use serde_json::json;
 
 use crate::fixture::{Fixture, Process, request};
@@ -88,37 +88,111 @@ fn dead_files_list_their_purchase_once() {
     }
 }
 
-#[test]
-fn order_of_another_process_keeps_its_codes_and_its_end() {
-    // Which of the two processes end before the third one starts, in this order.
-    for ends in [["buyer"].as_slice(), &["buyer", "user"], &["user", "buyer"]] {
-        for is_completed in [true, false] {
-            let fixture = Fixture::new();
-            let mut living = vec![("buyer", start(&fixture)), ("user", start(&fixture))];
-            let [buyer, user] = [&living[0].1, &living[1].1];
-            // The buyer has no handle any more.
-            let id = buyer.buy("zz_multi").id().to_owned();
-            let number = user.client.activation(&id).unwrap();
-            fixture.control("sms", json!({"id": id, "code": "4711"}));
-            number.wait_for_code(Duration::from_secs(60)).unwrap();
-            if is_completed {
-                number.complete().unwrap();
-            } else {
-                number.request_next_code().unwrap();
-            }
-            drop(number);
-            for name in ends {
-                let at = living.iter().position(|(living, _)| living == name).unwrap();
-                living.remove(at).1.kill();
-            }
-            let third = start(&fixture);
-            let listed = if is_completed { vec![] } else { vec![id.clone()] };
-            let case = format!("{ends:?} ended, completed: {is_completed}");
-            assert_eq!(third.listed(), (listed, 0), "{case}");
-            assert_eq!(third.client.activation(&id).unwrap().codes()[0].code, "4711", "{case}");
-            assert_eq!(spent(&third), Some(fixture.spent()), "{case}");
+/// What the second process does with the order of the first one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Use {
+    Receives,
+    RequestsNext,
+    Completes,
+    Cancels,
+    Keeps,
+}
+
+/// A lease or a number; how it is used; then these processes start and end, in this order. A third
+/// process looks at the folder meanwhile.
+fn play(is_lease: bool, used: Use, events: [&'static str; 4]) {
+    let case = format!("lease: {is_lease}, the user {used:?}, {events:?}");
+    let fixture = Fixture::new();
+    let (buyer, user) = (start(&fixture), start(&fixture));
+    let service = if used == Use::Cancels { "zz_never" } else { "zz_multi" };
+    // The buyer has no handle any more. A lease is not listed while its process lives.
+    let id = if is_lease {
+        let lease = buyer.client.lease(request(service)).unwrap();
+        let id = lease.id().to_owned();
+        std::mem::forget(lease);
+        id
+    } else {
+        buyer.buy(service).id().to_owned()
+    };
+    let number = user.client.activation(&id).unwrap();
+    if used != Use::Cancels {
+        fixture.control("sms", json!({"id": id, "code": "4711"}));
+        number.wait_for_code(Duration::from_secs(60)).unwrap();
+    }
+    match used {
+        Use::Receives => {}
+        Use::RequestsNext => number.request_next_code().unwrap(),
+        Use::Completes => drop(number.complete().unwrap()),
+        Use::Cancels => drop(number.cancel().unwrap()),
+        Use::Keeps => number.keep(),
+    }
+    drop(number);
+    let is_open = matches!(used, Use::Receives | Use::RequestsNext);
+
+    let mut living = vec![("buyer", buyer), ("user", user)];
+    for event in events {
+        match living.iter().position(|(name, _)| *name == event) {
+            Some(at) => living.remove(at).1.kill(),
+            None => living.push((event, start(&fixture))),
+        }
+        let lists = living.iter().filter(|(_, process)| process.listed().0.contains(&id)).count();
+        let most = usize::from(is_open || living.iter().any(|(name, _)| *name == "buyer"));
+        assert!(lists <= most, "{case}: {lists} of {} list it", living.len());
+        for (_, process) in &living {
+            assert!(spent(process).unwrap() >= fixture.spent(), "{case}");
         }
     }
+    assert!(living.is_empty(), "{case}");
+    let last = start(&fixture);
+    let listed = if is_open { vec![id.clone()] } else { vec![] };
+    assert_eq!(last.listed(), (listed, 0), "{case}");
+    assert_eq!(spent(&last), Some(fixture.spent()), "{case}");
+    // Of an order that has ended only the ids are kept.
+    if is_open {
+        let codes = last.client.activation(&id).unwrap().codes();
+        let codes: Vec<&str> = codes.iter().map(|sms| &*sms.code).collect();
+        assert_eq!(codes, ["4711"], "{case}");
+    }
+}
+
+#[test]
+fn order_of_another_process_keeps_its_codes_and_its_end() {
+    for used in [Use::Receives, Use::RequestsNext, Use::Completes, Use::Cancels, Use::Keeps] {
+        for events in [
+            ["buyer", "user", "third", "third"],
+            ["user", "buyer", "third", "third"],
+            ["buyer", "third", "user", "third"],
+            ["buyer", "third", "third", "user"],
+            ["user", "third", "buyer", "third"],
+            ["user", "third", "third", "buyer"],
+            ["third", "buyer", "user", "third"],
+            ["third", "user", "buyer", "third"],
+            ["third", "third", "buyer", "user"],
+            ["third", "buyer", "third", "user"],
+            ["third", "user", "third", "buyer"],
+        ] {
+            for is_lease in [false, true] {
+                play(is_lease, used, events);
+            }
+        }
+    }
+}
+
+#[test]
+fn lease_of_a_dead_process_is_left_to_the_process_that_claimed_it() {
+    let fixture = Fixture::new();
+    let (buyer, user) = (start(&fixture), start(&fixture));
+    let lease = buyer.client.lease(request("zz_multi")).unwrap();
+    let id = lease.id().to_owned();
+    let number = user.client.activation(&id).unwrap();
+    std::mem::forget(lease);
+    buyer.kill();
+    let third = start(&fixture);
+    assert!(third.client.settle_leftover_leases(OnTooEarly::Fail).is_empty());
+    fixture.control("sms", json!({"id": id, "code": "4711"}));
+    number.wait_for_code(Duration::from_secs(60)).unwrap();
+    assert!(third.client.settle_leftover_leases(OnTooEarly::Fail).is_empty());
+    number.complete().unwrap();
 }
 
 #[test]

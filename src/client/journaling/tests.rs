@@ -59,7 +59,7 @@ fn every_record() -> Vec<Record> {
     let owner = Some(OwnerId::EARLIER);
     let reserved = Amount::from_rupees(20);
     vec![
-        Record::Intent { owner, intent, reserved, is_lease: true },
+        Record::Intent { owner, intent, reserved, is_lease: true, is_adopted: true },
         Record::Sending,
         Record::Unknown { error: Box::new(error), clues: vec!["9".to_owned()], at: at(5) },
         Record::Claimed { is_guess: true },
@@ -174,8 +174,9 @@ fn newest_purchase_of_an_id_stays_the_newest() {
     };
     let begun = |id: u64| {
         let (owner, intent) = (Some(OwnerId::EARLIER), intent(id));
-        let (reserved, is_lease) = (Amount::from_rupees(20), false);
-        json(id, &Record::Intent { owner, intent, reserved, is_lease }, None)
+        let reserved = Amount::from_rupees(20);
+        let (is_lease, is_adopted) = (false, false);
+        json(id, &Record::Intent { owner, intent, reserved, is_lease, is_adopted }, None)
     };
     let code = json(1, &Record::Code(sms("4711")), None);
     let whole = fold(&[begun(1), begun(2), charged(2, "8", at(1)), charged(1, "9", at(2)), code]);
