@@ -100,11 +100,11 @@ enum Use {
 
 /// A lease or a number; how it is used; then these processes start and end, in this order. A third
 /// process looks at the folder meanwhile.
-fn play(is_lease: bool, used: Use, events: [&'static str; 4]) {
-    let case = format!("lease: {is_lease}, the user {used:?}, {events:?}");
+fn play(is_lease: bool, action: Use, events: [&'static str; 4]) {
+    let case = format!("lease: {is_lease}, the user {action:?}, {events:?}");
     let fixture = Fixture::new();
     let (buyer, user) = (start(&fixture), start(&fixture));
-    let service = if used == Use::Cancels { "zz_never" } else { "zz_multi" };
+    let service = if action == Use::Cancels { "zz_never" } else { "zz_multi" };
     // The buyer has no handle any more. A lease is not listed while its process lives.
     let id = if is_lease {
         let lease = buyer.client.lease(request(service)).unwrap();
@@ -115,11 +115,11 @@ fn play(is_lease: bool, used: Use, events: [&'static str; 4]) {
         buyer.buy(service).id().to_owned()
     };
     let number = user.client.activation(&id).unwrap();
-    if used != Use::Cancels {
+    if action != Use::Cancels {
         fixture.control("sms", json!({"id": id, "code": "4711"}));
         number.wait_for_code(Duration::from_secs(60)).unwrap();
     }
-    match used {
+    match action {
         Use::Receives => {}
         Use::RequestsNext => number.request_next_code().unwrap(),
         Use::Completes => drop(number.complete().unwrap()),
@@ -127,7 +127,7 @@ fn play(is_lease: bool, used: Use, events: [&'static str; 4]) {
         Use::Keeps => number.keep(),
     }
     drop(number);
-    let is_open = matches!(used, Use::Receives | Use::RequestsNext);
+    let is_open = matches!(action, Use::Receives | Use::RequestsNext);
 
     let mut living = vec![("buyer", buyer), ("user", user)];
     for event in events {

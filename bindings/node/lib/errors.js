@@ -122,7 +122,7 @@ const NAMES = /(?<![\w./?&=-])(ca_pem|find_country|get_[a-z]+)(?![\w/?&=-])/g
 /** Converts the names in a text of the core from snake case to camel case. */
 const withMethodNames = (text) => text.replace(NAMES, (_, name) => camelCase(name))
 
-/** Converts the names that a message of the core contains, as text of the core and not of a reply. */
+/** Converts the names in the parts of a message that are texts of the core, not of a reply. */
 function withOptionNames(message, kind, hint) {
   if (message.startsWith('reading an operation: ')) {
     return message.replace(/`(\w+)`/g, (_, name) => `\`${camelCase(name)}\``)
