@@ -292,7 +292,7 @@ void invalid_requests_are_refused(void) {
     BAD_REQUEST((request.countries = countries, request.country_count = 2),
                 "in one of 2 countries");
     request_of_countries = countries;
-    BAD_REQUEST(request = listed_request(0), "the list is empty");
+    BAD_REQUEST(request = listed_request(0), "in one of 0 countries");
     BAD_REQUEST(request = listed_request(3), "in one of 3 countries");
     BAD_REQUEST(request = listed_request(4), "countries is NULL");
     BAD_REQUEST(request = listed_request(SIZE_MAX), "countries has");
