@@ -107,8 +107,8 @@ function encode(action, name, value) {
 }
 
 /**
- * Refuses an option that would replace another one in the core: `max_price` beside `maxPrice`, `op`,
- * or the name of a positional argument.
+ * Refuses an option that would replace another one in the core: `max_price` beside `maxPrice`,
+ * `op`, or the name of a positional argument.
  */
 function checkOption(action, name, positional) {
   if (camelCase(name) !== name) {
