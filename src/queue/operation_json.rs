@@ -442,8 +442,9 @@ mod tests {
         let full = full.min_price(Amount::from_micros(1_500_000)).max_price(9);
         assert_eq!(request, full.patience(Duration::from_secs(60)));
         let offered = Operation::from_json(
-            r#"{"op":"get_number","service":"tg","offers":[{"country":"22","country_name":"India","flag":"",
-                "operator":null,"price_micros":5,"available":1},{"country":"0","operator":"a"}]}"#,
+            r#"{"op":"get_number","service":"tg","offers":[{"country":"22","country_name":"India",
+                "flag":"","operator":null,"price_micros":5,"available":1},
+                {"country":"0","operator":"a"}]}"#,
         );
         let Ok(Operation::GetNumber(request)) = offered else { panic!("{offered:?}") };
         let offer = |country: &str, operator: Option<&str>, price: Option<i64>| OfferChoice {
