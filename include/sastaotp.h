@@ -1367,7 +1367,8 @@ typedef struct sastaotp_parameter {
     /** The name: 1 to 64 of the characters A-Z a-z 0-9 _. Required. */
     const char *name;
     /**
-     * The value: 1 to 256 characters without control characters. The library encodes it. Required.
+     * The value: text of 1 to 256 characters without control characters, such as "true". The
+     * library encodes it. Required.
      */
     const char *value;
 } sastaotp_parameter;
@@ -1421,9 +1422,10 @@ typedef struct sastaotp_number_request {
      */
     const char *operator_;
     /**
-     * Further parameters that the service accepts and the library does not set, such as
-     * "fixedPrice" or "providerIds": at most 16. NULL for none. A parameter that the library sets
-     * is refused. They are part of the intent.
+     * Further parameters that the service accepts and the library does not set, such as "ref" or
+     * "fixedPrice": at most 16. NULL for none. They are part of the intent. These names are
+     * refused, in any letter case, because the library sets them: action, api_key, country,
+     * format, id, limit, maxPrice, multiSMS, operator, page, service, status.
      */
     const sastaotp_parameter *parameters;
     /** The number of parameters. */
@@ -1443,8 +1445,9 @@ typedef struct sastaotp_number_request {
     /**
      * How long to keep trying if the service refused every country, in milliseconds. 0 tries each
      * country once. The call pauses before it starts again with the first country. The pauses grow
-     * from 2 to 30 seconds, and are longer if the service requests it. Only the first round may
-     * continue after this time.
+     * from 2 to 30 seconds, and are longer if the service requests it. It does not bound the call:
+     * each country is tried at least once, and each attempt has the full timeout. To bound the
+     * call, use a cancel token: see sastaotp_client_with.
      */
     uint32_t patience_ms;
     /** Whether the service may choose the country. */

@@ -1267,18 +1267,21 @@ public:
 
     /// Sets how long to keep trying if the service refused every country; zero tries each country
     /// once. The call pauses before it starts again with the first country. The pauses grow from 2
-    /// to 30 seconds, and are longer if the service requests it. Only the first round may continue
-    /// after this time.
+    /// to 30 seconds, and are longer if the service requests it. It does not bound the call: each
+    /// country is tried at least once, and each attempt has the full timeout. To bound the call,
+    /// use a cancel token: see client::with.
     number_request &patience(detail::duration time) & {
         patience_ms_ = time.millis();
         return *this;
     }
     number_request patience(detail::duration time) && { return std::move(patience(time)); }
 
-    /// Adds a parameter that the service accepts and the library does not set, such as "fixedPrice"
-    /// or "providerIds": at most 16. A name has 1 to 64 of the characters A-Z a-z 0-9 _, and a
-    /// value 1 to 256 characters without control characters. A parameter that the library sets is
-    /// refused. The parameters are part of the intent.
+    /// Adds a parameter that the service accepts and the library does not set, such as "ref" or
+    /// "fixedPrice": at most 16. A name has 1 to 64 of the characters A-Z a-z 0-9 _, and a value is
+    /// text of 1 to 256 characters without control characters, such as "true". The parameters are
+    /// part of the intent. These names are refused, in any letter case, because the library sets
+    /// them: action, api_key, country, format, id, limit, maxPrice, multiSMS, operator, page,
+    /// service, status.
     number_request &parameter(std::string_view name, std::string_view value) & {
         parameters_.emplace_back(detail::c_string("name", name), detail::c_string("value", value));
         return *this;

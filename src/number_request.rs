@@ -205,20 +205,34 @@ impl NumberRequest {
     /// country is tried once.
     ///
     /// The call pauses before it starts again with the first country. The pauses grow from 2 to 30
-    /// seconds, and are longer if the service requests it. Only the first round may continue after
-    /// this time, so the call can take longer. A [`CancelToken`](crate::CancelToken) ends it at any
-    /// time. At most a week.
+    /// seconds, and are longer if the service requests it. At most a week.
+    ///
+    /// It does not bound the call: each country is tried at least once, and each attempt has the
+    /// full timeout. To bound the call, cancel a [`CancelToken`](crate::CancelToken) of
+    /// [`Client::with_cancel`](crate::Client::with_cancel). An attempt that was already sent
+    /// continues, and [`Client::unclaimed`](crate::Client::unclaimed) lists the number if one is
+    /// bought.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Adds a parameter that this service accepts and this library does not set, such as
-    /// `fixedPrice` or `providerIds`: at most 16.
+    /// Adds a parameter that this service accepts and this library does not set: at most 16.
     ///
-    /// A name has 1 to 64 of the characters `A-Z a-z 0-9 _`, and a value 1 to 256 characters
-    /// without control characters. A parameter that this library sets is refused. The parameters
-    /// are part of the [`Intent`].
+    /// A name has 1 to 64 of the characters `A-Z a-z 0-9 _`. A value is text of 1 to 256
+    /// characters without control characters, also if it means a number or a truth value. The
+    /// parameters are part of the [`Intent`].
+    ///
+    /// These names are refused, in any letter case, because the library sets them: `action`,
+    /// `api_key`, `country`, `format`, `id`, `limit`, `maxPrice`, `multiSMS`, `operator`, `page`,
+    /// `service` and `status`.
+    ///
+    /// ```
+    /// use sastaotp::NumberRequest;
+    ///
+    /// let request = NumberRequest::new("tg").country("22").max_price(80);
+    /// let request = request.parameter("ref", "my-shop").parameter("fixedPrice", "true");
+    /// ```
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.push((name.into(), value.into()));
         self

@@ -109,7 +109,7 @@ fn roots_select_the_trusted_certificates() {
         ("both", file[0].1, &[], "works"),
         ("system", "", &[("SSL_CERT_FILE", &partly)], "1 of the system's certificates are skipped"),
         ("web", "", &[], "pass its certificate as ca_pem, or set roots to both"),
-        ("web", "", &file, "SSL_CERT_FILE and SSL_CERT_DIR have no effect unless roots is system"),
+        ("web", "", &file, "only then SSL_CERT_FILE and SSL_CERT_DIR count"),
         ("both", "", &[], "add it to the certificates of the system"),
         ("system", "", &[("SSL_CERT_FILE", &no_file)], "missing.pem, which cannot be read"),
         // The certificates of the other variable do not hide the mistake.

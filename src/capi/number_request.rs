@@ -19,7 +19,8 @@ use crate::{Amount, NumberRequest, PriceLimit, Result};
 pub struct sastaotp_parameter {
     /// The name: 1 to 64 of the characters A-Z a-z 0-9 _. Required.
     pub name: *const c_char,
-    /// The value: 1 to 256 characters without control characters. The library encodes it. Required.
+    /// The value: text of 1 to 256 characters without control characters, such as "true". The
+    /// library encodes it. Required.
     pub value: *const c_char,
 }
 
@@ -63,9 +64,10 @@ pub struct sastaotp_number_request {
     /// sastaotp_client_get_services. It is sent verbatim, beside the country if both are set. For
     /// other vendors of the protocol it is the name of a mobile operator.
     pub operator_: *const c_char,
-    /// Further parameters that the service accepts and the library does not set, such as
-    /// "fixedPrice" or "providerIds": at most 16. NULL for none. A parameter that the library sets
-    /// is refused. They are part of the intent.
+    /// Further parameters that the service accepts and the library does not set, such as "ref" or
+    /// "fixedPrice": at most 16. NULL for none. They are part of the intent. These names are
+    /// refused, in any letter case, because the library sets them: action, api_key, country,
+    /// format, id, limit, maxPrice, multiSMS, operator, page, service, status.
     pub parameters: *const sastaotp_parameter,
     /// The number of parameters.
     pub parameter_count: usize,
@@ -79,8 +81,9 @@ pub struct sastaotp_number_request {
     pub max_price_micros: i64,
     /// How long to keep trying if the service refused every country, in milliseconds. 0 tries each
     /// country once. The call pauses before it starts again with the first country. The pauses grow
-    /// from 2 to 30 seconds, and are longer if the service requests it. Only the first round may
-    /// continue after this time.
+    /// from 2 to 30 seconds, and are longer if the service requests it. It does not bound the call:
+    /// each country is tried at least once, and each attempt has the full timeout. To bound the
+    /// call, use a cancel token: see sastaotp_client_with.
     pub patience_ms: u32,
     /// Whether the service may choose the country.
     pub any_country: c_bool,

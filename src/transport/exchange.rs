@@ -197,9 +197,19 @@ impl Exchange {
     /// Records why the exchange fails, unless a reason is recorded already. Returns the error that
     /// unwinds the layers.
     pub(super) fn fail(&self, cause: Cause, reason: impl Display) -> io::Error {
+        self.fail_with_service_hint(cause, reason, "")
+    }
+
+    /// Like [`Self::fail`], with a hint for the case that the peer is the service, not a proxy.
+    pub(super) fn fail_with_service_hint(
+        &self,
+        cause: Cause,
+        reason: impl Display,
+        hint: &'static str,
+    ) -> io::Error {
         let is_about_proxy =
             self.proxy.borrow().is_some() && !matches!(cause, Cause::Cancelled | Cause::Local);
-        self.fail_with_hint(cause, reason, if is_about_proxy { PROXY_HINT } else { "" })
+        self.fail_with_hint(cause, reason, if is_about_proxy { PROXY_HINT } else { hint })
     }
 
     /// Like [`Self::fail`], with a hint.

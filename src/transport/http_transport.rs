@@ -14,7 +14,7 @@ use super::exchange::Exchange;
 use super::proxy::{self, Proxy};
 use super::reply::RawReply;
 use super::resolve::{DnsCache, LookUp};
-use super::socks::CREDENTIALS_HINT;
+use super::socks::credentials_hint;
 use super::tls::TlsConnector;
 use super::trust::Trust;
 use super::types::{Cause, Lane, Phase, Reply, Request, Transport, TransportError};
@@ -175,17 +175,23 @@ impl HttpTransport {
         };
         result
             .map(|raw| raw.into_reply(SystemTime::now(), &self.settings.base))
-            .map_err(|error| explain(&exchange, &error))
+            .map_err(|error| explain(&exchange, &error, self.settings.has_proxy_credentials()))
     }
 }
 
 /// Describes why an exchange returned no reply.
-fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
+fn explain(
+    exchange: &Exchange,
+    error: &ureq::Error,
+    has_proxy_credentials: bool,
+) -> TransportError {
     use ureq::Error;
     // Our layers recorded their failures. Otherwise ureq failed, while it made a tunnel through a
     // proxy.
     match error {
-        Error::ConnectProxyFailed(answer) => refused_by_proxy(exchange, answer),
+        Error::ConnectProxyFailed(answer) => {
+            refused_by_proxy(exchange, answer, has_proxy_credentials)
+        }
         Error::Protocol(_) => {
             exchange.fail(Cause::Refused, "the proxy's response is not valid HTTP")
         }
@@ -201,14 +207,14 @@ fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
 
 /// Describes a proxy's response to CONNECT. Only a status is a refusal; without one, the failure
 /// may be transient.
-fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
+fn refused_by_proxy(exchange: &Exchange, answer: &str, has_credentials: bool) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
     match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
         // tinyproxy rejects wrong credentials with 401.
         Some(status @ (401 | 407)) => exchange.fail_with_hint(
             Cause::Proxy,
             format_args!("the proxy requires a valid user name and password: status {status}"),
-            CREDENTIALS_HINT,
+            credentials_hint(has_credentials),
         ),
         Some(status) => exchange.fail_with_hint(
             Cause::Proxy,
@@ -220,6 +226,15 @@ fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
 }
 
 impl Settings {
+    /// Returns whether the proxy's URL has a user name and a password.
+    fn has_proxy_credentials(&self) -> bool {
+        match &self.proxy {
+            Some(Proxy::Connect(proxy)) => proxy.username().is_some(),
+            Some(Proxy::Socks(proxy)) => proxy.credentials.is_some(),
+            None => false,
+        }
+    }
+
     fn new_pool(&self) -> ConnectionPool {
         let Self {
             base,

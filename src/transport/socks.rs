@@ -22,9 +22,14 @@ const NO_AUTHENTICATION: u8 = 0;
 const PASSWORD: u8 = 2;
 const NO_ACCEPTABLE_METHOD: u8 = 0xFF;
 
-/// The hint if a proxy requires another user name or password.
-pub(super) const CREDENTIALS_HINT: &str =
-    "put them into the URL of the proxy, percent-encoded: scheme://user:password@host:port";
+/// Returns the hint if a proxy requires a user name and password, or other ones.
+pub(super) fn credentials_hint(has_credentials: bool) -> &'static str {
+    if has_credentials {
+        "check them in the URL of the proxy, percent-encoded: scheme://user:password@host:port"
+    } else {
+        "put them into the URL of the proxy, percent-encoded: scheme://user:password@host:port"
+    }
+}
 
 /// A SOCKS5 proxy.
 #[derive(Clone)]
@@ -136,9 +141,9 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// The proxy does not accept the credentials.
-    fn of_credentials(reason: &str) -> Self {
-        let (cause, hint) = (Cause::Proxy, CREDENTIALS_HINT);
+    /// The proxy does not accept the credentials, or their absence.
+    fn of_credentials(reason: &str, hint: &'static str) -> Self {
+        let cause = Cause::Proxy;
         Self { cause, reason: reason.to_owned(), hint, may_try_next_address: false }
     }
 
@@ -192,15 +197,20 @@ fn handshake(
             if status != 0 {
                 return Err(Refusal::of_credentials(
                     "the proxy rejected the user name or the password",
+                    credentials_hint(true),
                 ));
             }
         }
         (NO_ACCEPTABLE_METHOD | PASSWORD, None) => {
-            return Err(Refusal::of_credentials("the proxy requires a user name and a password"));
+            return Err(Refusal::of_credentials(
+                "the proxy requires a user name and a password",
+                credentials_hint(false),
+            ));
         }
         (NO_ACCEPTABLE_METHOD, Some(_)) => {
             return Err(Refusal::of_credentials(
                 "the proxy accepts no login with a user name and password",
+                "use another proxy",
             ));
         }
         _ => return Err(Refusal::broken("the proxy chose an authentication that was not offered")),

@@ -111,7 +111,14 @@ fn broken(exchange: &Exchange, error: &io::Error, unknown_issuer_hint: &'static 
         Some(Error::PeerIncompatible(_)) => {
             "the server supports no TLS version or cipher suite that is allowed here"
         }
-        Some(_) => "the server does not speak TLS",
+        Some(_) => {
+            let reason = "the server does not speak TLS";
+            return exchange.fail_with_service_hint(
+                Cause::Handshake,
+                reason,
+                "check the scheme of the base URL",
+            );
+        }
         None => "the connection ended during the handshake",
     };
     exchange.fail(Cause::Handshake, reason)

@@ -20,10 +20,15 @@ const ADD_HINT: &str = "if you trust it, pass its certificate as ca_pem, or set 
                         which adds the certificates of the system";
 const SYSTEM_HINT: &str =
     "if you trust it, pass its certificate as ca_pem, or add it to the certificates of the system";
-const VARIABLE_HINT: &str = "SSL_CERT_FILE and SSL_CERT_DIR have no effect unless roots is system \
-                             or both: set roots, or pass the authority's certificate as ca_pem";
+const VARIABLE_HINT: &str = "pass the authority's certificate as ca_pem, or set roots to system or \
+                             both: only then SSL_CERT_FILE and SSL_CERT_DIR count";
 /// The longest text that may be the path of a file.
 const MAX_PATH: usize = 4096;
+/// The longest text that is called a path although no such file exists. The text of a certificate
+/// is longer, and may contain a slash, too.
+const MAX_MISSING_PATH: usize = 260;
+/// The first bytes of a certificate in DER form.
+const DER_START: &[u8] = &[0x30, 0x82];
 
 /// The certificates that a client trusts.
 #[derive(Clone)]
@@ -87,13 +92,29 @@ fn read_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     if !certificates.is_empty() {
         return Ok(certificates);
     }
-    let path = std::str::from_utf8(pem).ok().filter(|text| text.len() < MAX_PATH);
-    let problem = if path.is_some_and(|path| Path::new(path.trim()).is_file()) {
+    let text = std::str::from_utf8(pem).ok().map(str::trim).filter(|text| text.len() < MAX_PATH);
+    let problem = if pem.starts_with(DER_START) {
+        "is DER, not PEM: convert it, for example with openssl x509 -inform der"
+    } else if text.is_some_and(|text| Path::new(text).is_file()) {
         "is the path of a file: pass the text of the file"
+    } else if text.is_some_and(is_missing_path) {
+        "is the path of a file that does not exist: pass the text of a file in PEM form"
     } else {
         "contains no certificate in PEM form: pass text with the line -----BEGIN CERTIFICATE-----"
     };
     Err(format!("ca_pem {problem}"))
+}
+
+/// Returns whether a text looks like the path of a file of certificates, and does not exist.
+fn is_missing_path(text: &str) -> bool {
+    let extension = Path::new(text).extension().and_then(|extension| extension.to_str());
+    let is_of_certificates = extension.is_some_and(|extension| {
+        ["pem", "crt", "cer"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+    });
+    text.len() <= MAX_MISSING_PATH
+        && !text.contains(char::is_control)
+        && (is_of_certificates || text.contains(['/', '\\']))
+        && !Path::new(text).exists()
 }
 
 fn damaged() -> String {

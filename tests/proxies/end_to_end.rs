@@ -64,7 +64,9 @@ fn a_wrong_password_is_refused_and_not_shown() {
             (ErrorKind::Connection, Charge::NotCharged, Retry::Never),
             "{error}"
         );
-        assert!(error.hint().contains("URL of the proxy, percent-encoded"), "{error}");
+        let start = if credentials.is_empty() { "put them into" } else { "check them in" };
+        let expected = format!("{start} the URL of the proxy, percent-encoded");
+        assert!(error.hint().starts_with(&expected), "{error}");
         let shown = format!("{shown} {error} {error:?} {client:?}");
         assert!(!shown.contains("wr0ng") && !shown.contains("s3cret"), "{shown}");
     }

@@ -87,6 +87,14 @@ fn a_refusing_proxy_leaves_the_request_unsent() {
             check(result, cause, Phase::Connect, false);
         }
     }
+    for (credentials, expected) in [("", "put them into the URL"), ("me:wr0ng@", "check them in")] {
+        let proxy = proxy("HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", nowhere);
+        let transport = with("https://service.test/", |config| {
+            config.proxy = ProxyChoice::Url(format!("http://{credentials}{}", proxy.address));
+        });
+        let error = ask(&transport, Lane::Charge).unwrap_err();
+        assert!(error.hint.starts_with(expected), "{error:?}");
+    }
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let transport = with("https://service.test/", |config| {
         config.proxy = ProxyChoice::Url(format!("http://{gone}"));

@@ -206,6 +206,12 @@ fn a_refusing_proxy_leaves_the_request_unsent() {
             assert!(error.message.contains(expected), "{expected}: {error:?}");
             assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
             assert_eq!(error.hint.is_empty(), *cause != Cause::Proxy, "{error:?}");
+            let hint = match *expected {
+                "requires a user name and a password" => "put them into the URL",
+                "rejected the user name or the pass" => "check them in the URL",
+                _ => "",
+            };
+            assert!(error.hint.starts_with(hint), "{error:?}");
             check(result, *cause, Phase::Connect, false);
         }
         assert_eq!(proxy.server.accepted(), 2, "the transport repeats nothing");

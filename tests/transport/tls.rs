@@ -63,10 +63,13 @@ fn an_added_certificate_of_the_server_is_trusted() {
 
 #[test]
 fn added_certificates_must_be_pem() {
-    let rows: [(&[u8], &str); 6] = [
+    let rows: &[(&[u8], &str)] = &[
         (b"", "contains no certificate in PEM form"),
         (b"nothing", "contains no certificate in PEM form"),
-        (b"/no/such/file.pem", "contains no certificate in PEM form"),
+        (b"/no/such/file.pem", "is the path of a file that does not exist"),
+        (b"missing.CRT\n", "is the path of a file that does not exist"),
+        (b"certificates/root", "is the path of a file that does not exist"),
+        (b"\x30\x82\x01\x0a", "is DER, not PEM: convert it"),
         (b"\xff\x30\x82", "contains no certificate in PEM form"),
         (concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").as_bytes(), "is the path of a file"),
         (
@@ -74,7 +77,7 @@ fn added_certificates_must_be_pem() {
             "contains a damaged certificate",
         ),
     ];
-    for (pem, expected) in rows {
+    for &(pem, expected) in rows {
         let mut config = direct("https://service.test/");
         config.extra_ca_pem = Some(pem.to_vec());
         let error = HttpTransport::new(config).unwrap_err();
@@ -206,7 +209,9 @@ fn a_failed_handshake_leaves_the_request_unsent() {
         conn.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         conn.hold();
     });
-    check(ask(&to(&plain.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
+    let result = ask(&to(&plain.https("localhost")), Lane::Charge);
+    assert_eq!(result.as_ref().unwrap_err().hint, "check the scheme of the base URL");
+    check(result, Cause::Handshake, Phase::Tls, false);
     let cut = Server::start(|_| {});
     check(ask(&to(&cut.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
     let silent = Server::start(server::Conn::hold);

@@ -21,6 +21,12 @@ function text(name, value) {
   throw new ConfigError(`${CREATING}: ${name} must be a string without NUL characters`)
 }
 
+/** A text that programs often have as a URL object. */
+function address(name, value) {
+  if (!(value instanceof URL)) return text(name, value)
+  throw new ConfigError(`${CREATING}: ${name} must be a string: use url.href`)
+}
+
 function integer(name, value, { min = 0, max = 0xffffffff } = {}) {
   if (Number.isInteger(value) && value >= min && value <= max) return value
   throw new ConfigError(
@@ -38,7 +44,7 @@ const millis = (name, value) => Math.max(1, integer(name, value))
 function constant(name, value, constants) {
   if (Object.hasOwn(constants, value)) return constants[value]
   throw new ConfigError(
-    `${CREATING}: invalid ${name}: use one of ${Object.keys(constants).join(', ')}`
+    `${CREATING}: invalid ${name} ${String(value)}: use one of ${Object.keys(constants).join(', ')}`
   )
 }
 
@@ -70,9 +76,9 @@ function pem(name, value) {
 const FIELDS = {
   apiKey: (name, value) => ({ api_key: text(name, value) }),
   apiKeyLocation: (name, value) => ({ api_key_location: constant(name, value, API_KEY_LOCATIONS) }),
-  baseUrl: (name, value) => ({ base_url: text(name, value) }),
+  baseUrl: (name, value) => ({ base_url: address(name, value) }),
   userAgent: (name, value) => ({ user_agent: text(name, value) }),
-  proxy: (name, value) => ({ proxy: text(name, value) }),
+  proxy: (name, value) => ({ proxy: address(name, value) }),
   roots: (name, value) => ({ roots: constant(name, value, ROOTS) }),
   caPem: pem,
   maxConnections: (name, value) => ({ max_connections: count(name, value) }),
@@ -88,7 +94,7 @@ const FIELDS = {
   journalOnNetwork: (name, value) => ({ journal_on_network: flag(name, value) })
 }
 
-/** Creates a native client with these options. */
+/** Creates a native client with these options. One that is undefined or null is not stated. */
 function createNativeClient(options) {
   const config = newConfig()
   for (const [name, value] of Object.entries(options)) {
@@ -97,6 +103,7 @@ function createNativeClient(options) {
       const known = Object.keys(FIELDS).join(', ')
       throw new ConfigError(`${CREATING}: unknown option ${name}: use ${known}, workers, endWaitMs`)
     }
+    if (value === null) continue
     Object.assign(config, FIELDS[name](name, value))
   }
   const clientOut = new BigUint64Array(1)

@@ -66,13 +66,14 @@ class Client {
   #closing
 
   /** The key, the URL and the journal default to SASTAOTP_API_KEY, _BASE_URL and _JOURNAL. */
-  constructor({ workers, endWaitMs = END_WAIT, ...options } = {}) {
+  constructor({ workers, endWaitMs: endWait, ...options } = {}) {
+    const endWaitMs = integer('endWaitMs', endWait ?? END_WAIT)
     options.apiKey ??= process.env.SASTAOTP_API_KEY || undefined
     options.baseUrl ??= process.env.SASTAOTP_BASE_URL || undefined
     options.journal ??= process.env.SASTAOTP_JOURNAL || undefined
     const queueOptions = {
-      workers: workers === undefined ? undefined : count('workers', workers),
-      endWaitMs: integer('endWaitMs', endWaitMs)
+      workers: workers === undefined || workers === null ? undefined : count('workers', workers),
+      endWaitMs
     }
     const queue = new Queue(createNativeClient(options), queueOptions)
     this.#queue = queue

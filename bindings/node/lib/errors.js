@@ -122,12 +122,24 @@ const NAMES = /(?<![\w./?&=-])(ca_pem|find_country|get_[a-z]+)(?![\w/?&=-])/g
 /** Converts the names in a text of the core from snake case to camel case. */
 const withMethodNames = (text) => text.replace(NAMES, (_, name) => camelCase(name))
 
-/** Converts the names in the parts of a message that are texts of the core, not of a reply. */
+/** The core's advice that names no option, and the advice that replaces it. */
+const ADVICE = {
+  'explicitly accept any country': 'pass anyCountry: true',
+  'explicitly accept any price': 'pass acceptAnyPrice: true',
+  'set a maximum price': 'set maxPrice'
+}
+
+/** Names the options in advice of the core. */
+const withAdvice = (text) =>
+  Object.entries(ADVICE).reduce((result, [advice, named]) => result.replace(advice, named), text)
+
+/** Converts the names in a message of the core, but not in the reply that it may quote. */
 function withOptionNames(message, kind, hint) {
   if (message.startsWith('reading an operation: ')) {
     return message.replace(/`(\w+)`/g, (_, name) => `\`${camelCase(name)}\``)
   }
-  if (kind === 'config') return withMethodNames(message)
+  if (kind === 'config') return withAdvice(withMethodNames(message))
+  if (kind === 'budget') return withAdvice(message)
   return hint && message.endsWith(hint)
     ? message.slice(0, -hint.length) + withMethodNames(hint)
     : message

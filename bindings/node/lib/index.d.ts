@@ -29,6 +29,7 @@ export interface CallOptions {
   signal?: AbortSignalLike | undefined
 }
 
+/** The options of a client. `undefined` and `null` select the default. */
 export interface ClientOptions {
   /** The API key, 1 to 256 visible ASCII characters; `SASTAOTP_API_KEY` by default. */
   apiKey?: string | undefined
@@ -202,8 +203,10 @@ export interface NumberFeatures {
   /** Buys a number that can receive several codes. */
   multiSms?: boolean | undefined
   /**
-   * Further parameters that the service accepts, such as `{ providerIds: '1,2' }`: at most 16. A
-   * parameter that this library sets is refused. They are part of the intent.
+   * Further parameters that the service accepts, such as `{ ref: 'my-shop', fixedPrice: 'true' }`:
+   * at most 16. Every value is text. They are part of the intent. These names are refused, in any
+   * letter case, because the library sets them: `action`, `api_key`, `country`, `format`, `id`,
+   * `limit`, `maxPrice`, `multiSMS`, `operator`, `page`, `service`, `status`.
    */
   parameters?: Record<string, string> | undefined
 }
@@ -227,8 +230,9 @@ export type NumberOptions = CallOptions &
     /**
      * How long to keep trying if the service refused every country, in milliseconds; by default
      * each is tried once. The call pauses before it starts again with the first country. The pauses
-     * grow from 2 to 30 seconds, and are longer if the service requests it. Only the first round
-     * may continue after this time.
+     * grow from 2 to 30 seconds, and are longer if the service requests it. It does not bound the
+     * call: each country is tried at least once, and each attempt has the full timeout. Bound the
+     * call with `signal`.
      */
     patienceMs?: number | undefined
   } & (

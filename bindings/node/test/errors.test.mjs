@@ -92,7 +92,11 @@ test('an invalid client option is refused by name', () => {
     [{ apiKey, proxy: 'socks4://127.0.0.1:1' }, /SOCKS4/],
     [{ apiKey, proxy: `http://u:${CANARY}@127.0.0.1:x` }, /has no valid port/],
     [{ apiKey, proxy: `${CANARY}\0` }, /proxy must be a string/],
-    [{ apiKey, roots: 'os' }, /invalid roots: use one of web, system, both/],
+    [{ apiKey, proxy: new URL(`http://u:${CANARY}@h:1`) }, /proxy must be a string: use url\.href/],
+    [{ apiKey, baseUrl: new URL('https://h/') }, /baseUrl must be a string: use url\.href/],
+    [{ apiKey, roots: 'os' }, /invalid roots os: use one of web, system, both/],
+    [{ apiKey, caPem: '/missing/ca.pem' }, /caPem is the path of a file that does not exist/],
+    [{ apiKey, budjet: null }, /budjet/],
     [{ apiKey, baseUrl: 'http://example.com/' }, /https/]
   ]
   for (const [options, message] of INVALID) {
@@ -104,6 +108,15 @@ test('an invalid client option is refused by name', () => {
     )
     assert.throws(create, (error) => !inspect(error).includes(CANARY))
   }
+})
+
+test('a null client option is not stated', async () => {
+  const names = [
+    ...['proxy', 'roots', 'caPem', 'userAgent', 'apiKeyLocation', 'journal', 'durability'],
+    ...['journalOnNetwork', 'budget', 'timeoutMs', 'workers', 'endWaitMs', 'maxConnections']
+  ]
+  const client = sandbox.client(Object.fromEntries(names.map((name) => [name, null])))
+  assert.ok((await client.getBalance()).amount > 0)
 })
 
 test('a timeout of zero is not the default', async () => {
@@ -118,7 +131,8 @@ test('an invalid argument is refused by name', async () => {
   const buyTelegram = (options) => () => client.getNumber('tg', options)
   const intent = (await client.intend('tg', NUMBER)).toJSON()
   const INVALID = [
-    [buyTelegram({ country: '22' }), /price/],
+    [buyTelegram({ country: '22' }), /: set maxPrice, or pass acceptAnyPrice: true/],
+    [buyTelegram({ maxPrice: 5 }), /set a country or an operator, or pass anyCountry: true/],
     [buyTelegram({ country: '22', maxPirce: 5 }), /field `maxPirce`.*`service`.*`maxPriceMicros`/],
     [() => client.getBalance({ service: 'tg' }), /field `service`/],
     [buyTelegram({ country: 22, maxPrice: 5 }), /`country` is 22/],
@@ -171,7 +185,7 @@ test('a budget refuses any price', async () => {
   ]) {
     const error = await rejectionOf(buying)
     assert.equal(error.name, 'BudgetError')
-    assert.match(error.message, /set a maximum price/)
+    assert.match(error.message, /set maxPrice/)
   }
   await sandbox.control(apiKey, 'assert', { charges: 0 })
 })

@@ -67,8 +67,7 @@ const INVALID = [
   [{ journal: '' }, ConfigError, /folder is empty/],
   [{ journal: 5 }, ConfigError, /journal must be a string/],
   [{ journal: 'a\0b' }, ConfigError, /journal must be a string/],
-  [{ durability: 'disk' }, ConfigError, /invalid durability: use one of power, process/],
-  [{ durability: null }, ConfigError, /invalid durability/],
+  [{ durability: 'disk' }, ConfigError, /invalid durability disk: use one of power, process/],
   [{ journalOnNetwork: 1 }, ConfigError, /journalOnNetwork must be true or false/],
   // This is a file, so there can be no folder.
   [{ journal: import.meta.filename }, JournalError, /journal\.test\.mjs/],

@@ -125,7 +125,7 @@ describe('proxies', () => {
       const refused = sandbox.client({ proxy: `${scheme}://me:wr0ng1@${address}` })
       const error = await rejectionOf(refused.getNumber('zz_ok', NUMBER))
       assert.equal(error.charge, 'not_charged')
-      assert.match(error.message, /put them into the URL of the proxy, percent-encoded/)
+      assert.match(error.message, /check them in the URL of the proxy, percent-encoded/)
       assert.doesNotMatch(inspect([error, refused], { depth: 9, showHidden: true }), /wr0ng/)
     })
   }
@@ -183,7 +183,7 @@ test('the certificates of the service are trusted', { skip }, async () => {
   await withEnvironment({ SSL_CERT_FILE: certificate, SSL_CERT_DIR: undefined }, async () => {
     assert.equal(await balance({ roots: 'system' }), 5)
     assert.equal(await balance({ roots: 'both' }), 5)
-    await refused(/SSL_CERT_FILE .* no effect unless roots/)
+    await refused(/caPem, or set roots .*: only then SSL_CERT_FILE and SSL_CERT_DIR count/)
   })
   const missing = `${certificate}.missing`
   await withEnvironment({ SSL_CERT_FILE: missing, SSL_CERT_DIR: undefined }, () => {

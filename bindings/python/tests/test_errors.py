@@ -234,7 +234,7 @@ ARGUMENTS: List[Tuple[str, Callable[[Client], object]]] = [
         "country",
         lambda client: client.get_number("tg", country="22", any_country=True, max_price=80),
     ),
-    ("no price limit", lambda client: client.get_number("tg", country="22")),
+    ("set max_price, or pass accept_any", lambda client: client.get_number("tg", country="22")),
     ("no price limit", lambda client: client.get_number("tg", country="22", max_price=None)),
     (
         "price",

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Tuple, cast
 
 import pytest
 from stub_proxy import StubProxy
@@ -35,7 +35,9 @@ def test_stated_proxy_is_used(sastaotp_sandbox: Sandbox, kind: str, scheme: str)
     wrong = url.replace("s3cr%65t", "wr0ng")
     with (
         sastaotp_sandbox.client(proxy=wrong) as client,
-        pytest.raises(sastaotp.ConnectionError, match="percent-encoded") as caught,
+        pytest.raises(
+            sastaotp.ConnectionError, match="check them in the URL of the proxy"
+        ) as caught,
     ):
         client.get_number("zz_ok", **BUY)
     assert caught.value.charge == "not_charged"
@@ -134,13 +136,19 @@ def test_certificates_of_the_service_are_trusted(
         client.get_balance()
     with pytest.raises(sastaotp.ConfigError, match="ca_pem is the path of a file"):
         Client(KEY, base_url=base_url, ca_pem=str(certificate))
+    with pytest.raises(sastaotp.ConfigError, match=r"ca_pem is a path: .*path\.read_bytes\(\)"):
+        Client(KEY, base_url=base_url, ca_pem=cast(Any, certificate))
+    with pytest.raises(sastaotp.ConfigError, match="is the path of a file that does not exist"):
+        Client(KEY, base_url=base_url, ca_pem="/missing/ca.pem")
+    with pytest.raises(sastaotp.ConfigError, match="is DER, not PEM: convert it"):
+        Client(KEY, base_url=base_url, ca_pem=ssl.PEM_cert_to_DER_cert(pem.decode()))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     for roots in ("system", "both"):
         with Client(KEY, base_url=base_url, roots=roots) as client:
             assert client.get_balance().amount == 5
     with (
         Client(KEY, base_url=base_url) as client,
-        pytest.raises(sastaotp.TlsError, match=r"SSL_CERT_FILE .* no effect unless roots"),
+        pytest.raises(sastaotp.TlsError, match="only then SSL_CERT_FILE and SSL_CERT_DIR count"),
     ):
         client.get_balance()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate) + ".missing")

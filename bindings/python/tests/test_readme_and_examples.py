@@ -20,6 +20,7 @@ SNIPPETS = re.findall(
 OUTPUTS = [
     r"send the SMS to \d+\nthe code is \d+\n",
     r"the wallet has 1000.00\nsend the SMS to \d+\nthe code is \d+\n",
+    r"bought \d+\n22 bought\n$",
     r"(Your number is \d+. I am waiting for its code.\n){2}(Your code is \d+.\n){2}",
     r"try another country: buying zz_nonumbers in 22: .*\n",
     r"buying zz_lost_reply in 22: .*\nmay be the purchase: \w+ \d+ \(.+\)\n",

@@ -55,14 +55,16 @@ def millis(span: Seconds, name: str, highest: int = 2**63 - 1) -> int:
     return math.ceil(round(seconds * 1000, 3))
 
 
-def text(value: str, name: str, *, in_message: bool = True) -> str:
+def text(value: str, name: str, *, in_message: bool = True, verb: str = "is") -> str:
     """Check that a value is text with a UTF-8 form. Bytes and numbers are refused, not converted.
 
-    The error repeats the value unless ``in_message`` is False.
+    The error repeats the value unless ``in_message`` is False. ``verb`` relates it to the name.
     """
     if not isinstance(value, str):
-        shown = repr(value) if in_message else "not text"
-        raise ConfigError(f"{name} is {shown}: pass text")
+        if not in_message:
+            raise ConfigError(f"{name} is not text: pass text")
+        example = f", such as '{str(value).lower()}'" if isinstance(value, int) else ""
+        raise ConfigError(f"{name} {verb} {value!r}: pass text{example}")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -77,7 +79,7 @@ def texts(values: Optional[Iterable[str]], name: str) -> Optional[list[str]]:
         return None
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise ConfigError(f"{name} is {values!r}: pass a list of texts")
-    return [text(value, name) for value in values]
+    return [text(value, name, verb="contains") for value in values]
 
 
 def texts_by_name(values: Optional[Mapping[str, str]], name: str) -> Optional[dict[str, str]]:
@@ -86,7 +88,10 @@ def texts_by_name(values: Optional[Mapping[str, str]], name: str) -> Optional[di
         return None
     if not isinstance(values, Mapping):
         raise ConfigError(f"{name} is {values!r}: pass a dict of texts")
-    return {text(key, name): text(value, name) for key, value in values.items()} or None
+    return {
+        text(key, name, verb="contains"): text(value, f'{name}["{key}"]')
+        for key, value in values.items()
+    } or None
 
 
 def whole(number: int, name: str, lowest: int = 0, highest: int = LARGEST_UINT32) -> int:
@@ -126,6 +131,15 @@ def roots_value(value: Roots) -> int:
     if value not in names:
         raise ConfigError(f"roots is {value!r}: pass 'web', 'system' or 'both'")
     return names.index(value)
+
+
+def pem_bytes(pem: Union[str, bytes]) -> bytes:
+    """Check the argument ``ca_pem``."""
+    if isinstance(pem, bytes):
+        return pem
+    if isinstance(pem, os.PathLike):
+        raise ConfigError("ca_pem is a path: pass the text of the file, path.read_bytes()")
+    return text(pem, "ca_pem").encode()
 
 
 def folder_text(folder: Folder, name: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
-from typing import AsyncIterator, Callable, Iterable, Mapping, Optional, Type, Union
+from typing import AsyncIterator, Callable, Mapping, Optional, Sequence, Type, Union
 
 from . import _ends, _operations
 from ._arguments import Durability, Folder, Money, OnTooEarly, Roots, Seconds, flag
@@ -172,7 +172,7 @@ class AsyncClient(BaseClient):
         self,
         service: str,
         *,
-        countries: Optional[Iterable[str]] = None,
+        countries: Optional[Sequence[str]] = None,
         min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,
         min_available: int = 0,
@@ -204,7 +204,7 @@ class AsyncClient(BaseClient):
         self,
         service: str,
         *,
-        countries: Optional[Iterable[str]] = None,
+        countries: Optional[Sequence[str]] = None,
         min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,
         min_available: int = 0,
@@ -269,8 +269,8 @@ class AsyncClient(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
-        countries: Optional[Iterable[str]] = None,
-        offers: Optional[Iterable[Offer]] = None,
+        countries: Optional[Sequence[str]] = None,
+        offers: Optional[Sequence[Offer]] = None,
         any_country: bool = False,
         min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,
@@ -320,10 +320,14 @@ class AsyncClient(BaseClient):
         :param patience: how long to keep trying if the service refused every country, as seconds or
             a ``timedelta``; by default each is tried once. The call pauses before it starts again
             with the first country. The pauses grow from 2 to 30 seconds, and are longer if the
-            service requests it. Only the first round may continue after this time.
+            service requests it. It does not bound the call: each country is tried at least
+            once, and each attempt has the full ``timeout`` of the client. Bound the call with
+            ``asyncio.wait_for``.
         :param parameters: further parameters that the service accepts, such as
-            ``{"providerIds": "1,2"}``: at most 16. A parameter that this library sets is refused.
-            They are part of the intent.
+            ``{"ref": "my-shop", "fixedPrice": "true"}``: at most 16. Every value is text. They are
+            part of the intent. These names are refused, in any letter case, because the library
+            sets them: ``action``, ``api_key``, ``country``, ``format``, ``id``, ``limit``,
+            ``maxPrice``, ``multiSMS``, ``operator``, ``page``, ``service``, ``status``.
         """
         operation = _operations.get_number(
             service=service,
@@ -346,8 +350,8 @@ class AsyncClient(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
-        countries: Optional[Iterable[str]] = None,
-        offers: Optional[Iterable[Offer]] = None,
+        countries: Optional[Sequence[str]] = None,
+        offers: Optional[Sequence[Offer]] = None,
         any_country: bool = False,
         min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,

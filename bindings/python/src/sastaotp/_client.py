@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
-from typing import Callable, Iterable, Iterator, Mapping, Optional, Type, Union
+from typing import Callable, Iterator, Mapping, Optional, Sequence, Type, Union
 
 from . import _ends, _operations
 from ._arguments import Durability, Folder, Money, OnTooEarly, Roots, Seconds, flag
@@ -189,7 +189,7 @@ class Client(BaseClient):
         self,
         service: str,
         *,
-        countries: Optional[Iterable[str]] = None,
+        countries: Optional[Sequence[str]] = None,
         min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,
         min_available: int = 0,
@@ -221,7 +221,7 @@ class Client(BaseClient):
         self,
         service: str,
         *,
-        countries: Optional[Iterable[str]] = None,
+        countries: Optional[Sequence[str]] = None,
         min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,
         min_available: int = 0,
@@ -285,8 +285,8 @@ class Client(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
-        countries: Optional[Iterable[str]] = None,
-        offers: Optional[Iterable[Offer]] = None,
+        countries: Optional[Sequence[str]] = None,
+        offers: Optional[Sequence[Offer]] = None,
         any_country: bool = False,
         min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,
@@ -336,10 +336,13 @@ class Client(BaseClient):
         :param patience: how long to keep trying if the service refused every country, as seconds or
             a ``timedelta``; by default each is tried once. The call pauses before it starts again
             with the first country. The pauses grow from 2 to 30 seconds, and are longer if the
-            service requests it. Only the first round may continue after this time.
+            service requests it. It does not bound the call: each country is tried at least
+            once, and each attempt has the full ``timeout`` of the client.
         :param parameters: further parameters that the service accepts, such as
-            ``{"providerIds": "1,2"}``: at most 16. A parameter that this library sets is refused.
-            They are part of the intent.
+            ``{"ref": "my-shop", "fixedPrice": "true"}``: at most 16. Every value is text. They are
+            part of the intent. These names are refused, in any letter case, because the library
+            sets them: ``action``, ``api_key``, ``country``, ``format``, ``id``, ``limit``,
+            ``maxPrice``, ``multiSMS``, ``operator``, ``page``, ``service``, ``status``.
         """
         operation = _operations.get_number(
             service=service,
@@ -362,8 +365,8 @@ class Client(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
-        countries: Optional[Iterable[str]] = None,
-        offers: Optional[Iterable[Offer]] = None,
+        countries: Optional[Sequence[str]] = None,
+        offers: Optional[Sequence[Offer]] = None,
         any_country: bool = False,
         min_price: Optional[Money] = None,
         max_price: Optional[Money] = None,

@@ -36,18 +36,34 @@ class _Fields(msgspec.Struct, frozen=True):
 
 _decode = msgspec.json.Decoder(_Fields).decode
 
+#: The advice of the core that names no argument, and what it says here instead.
+_ADVICE = {
+    "explicitly accept any country": "pass any_country=True",
+    "explicitly accept any price": "pass accept_any_price=True",
+    "set a maximum price": "set max_price",
+}
+
+
+def _with_arguments(fields: _Fields, text: str) -> str:
+    """Name the arguments in a text of the core. The texts of other kinds repeat replies."""
+    if fields.kind in ("config", "budget"):
+        for advice, named in _ADVICE.items():
+            text = text.replace(advice, named)
+    return text
+
 
 def error_from_json(text: bytes) -> SastaotpError:
     """Create the exception that the JSON describes."""
     fields = _decode(text)
+    message = _with_arguments(fields, fields.message)
     if fields.charge == Charge.UNKNOWN:
         is_second = fields.kind == "already_sent"
         unknown = _UnknownAlreadySentError if is_second else OutcomeUnknownError
-        error: SastaotpError = unknown(fields.message)
+        error: SastaotpError = unknown(message)
     else:
-        error = CLASSES.get(fields.kind, SastaotpError)(fields.message)
+        error = CLASSES.get(fields.kind, SastaotpError)(message)
     error.kind = fields.kind
-    error.hint = fields.hint
+    error.hint = _with_arguments(fields, fields.hint)
     error.code = fields.code
     error.http_status = fields.http_status
     error.phase = fields.phase

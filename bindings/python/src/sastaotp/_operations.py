@@ -6,7 +6,7 @@ Both clients are built on these functions. The methods of ``Client`` document th
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Callable, Generic, Iterable, Mapping, Optional, TypeVar, cast
+from typing import Any, Callable, Generic, Iterable, Mapping, Optional, Sequence, TypeVar, cast
 
 import msgspec
 
@@ -143,7 +143,7 @@ def get_prices(service: Optional[str], country: Optional[str]) -> Operation[Pric
 def get_offers(
     service: str,
     *,
-    countries: Optional[Iterable[str]],
+    countries: Optional[Sequence[str]],
     min_price: Optional[Money],
     max_price: Optional[Money],
     min_available: int,
@@ -195,8 +195,8 @@ def _number_request(
     accept_any_price: bool,
     multi_sms: bool,
     parameters: Optional[Mapping[str, str]] = None,
-    countries: Optional[Iterable[str]] = None,
-    offers: Optional[Iterable[Offer]] = None,
+    countries: Optional[Sequence[str]] = None,
+    offers: Optional[Sequence[Offer]] = None,
     min_price: Optional[Money] = None,
     patience: Seconds = 0,
     **request: Any,
@@ -215,10 +215,14 @@ def _number_request(
     }
 
 
-def _offers(offers: Optional[Iterable[Offer]]) -> Optional[list[dict[str, Any]]]:
+def _offers(offers: Optional[Sequence[Offer]]) -> Optional[list[dict[str, Any]]]:
     """Check a list of offers, and return the members that the core reads."""
     if offers is None:
         return None
+    if isinstance(offers, Offer):
+        raise ConfigError("offers is one Offer: pass a list")
+    if isinstance(offers, (str, bytes)) or not isinstance(offers, Iterable):
+        raise ConfigError(f"offers is {offers!r}: pass a list of offers")
     listed = list(offers)
     for offer in listed:
         if not isinstance(offer, Offer):

@@ -20,6 +20,7 @@ from ._arguments import (
     folder_text,
     millis,
     money_text,
+    pem_bytes,
     roots_value,
     text,
     whole,
@@ -111,7 +112,7 @@ class Settings:
             self._store("user_agent", c_text(user_agent, "user_agent"))
         config.roots = roots_value(roots)
         if ca_pem is not None:
-            pem = ca_pem if isinstance(ca_pem, bytes) else text(ca_pem, "ca_pem").encode()
+            pem = pem_bytes(ca_pem)
             self._store("ca_pem", pem)
             config.ca_pem_length = len(pem)
         if api_key_location is not None:
