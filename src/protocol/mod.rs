@@ -18,6 +18,7 @@ mod orders;
 mod plain_number;
 mod prices;
 mod purchase_reply;
+mod refusal_doubts;
 mod reply;
 mod request;
 mod services;
