@@ -188,6 +188,10 @@ fn unwrap(text: &str) -> &str {
     for quote in ['"', '\'', '`'] {
         match text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
             Some(inner) if !inner.contains([quote, '\\']) => return trim_invisible(inner),
+            // The SMS has an apostrophe: `'STATUS_OK:Don't share 123456'`.
+            Some(inner) if quote == '\'' && has_prefix(inner, "STATUS_OK") => {
+                return trim_invisible(inner);
+            }
             _ => {}
         }
     }
@@ -300,6 +304,15 @@ impl<'a> Answer<'a> {
             "unframed_reply",
             "plain text that may have been cut, because the reply has no length",
         )
+    }
+
+    /// The failure of a reply whose result does not count, because its HTTP status is an error.
+    pub(super) fn under_http_error(&self, token: &str) -> ReplyError {
+        self.raw.service(ServiceError::new(ErrorCode::read(token), self.raw.status))
+    }
+
+    pub(super) fn is_http_error(&self) -> bool {
+        !(200..300).contains(&self.raw.status)
     }
 
     /// The error that the reply is, if it is one.
