@@ -25,6 +25,7 @@ mod services;
 mod sms;
 mod status;
 mod string_table;
+mod words;
 
 pub use activation_ids::activation_ids_in;
 pub use balance::{Balance, parse_balance};

@@ -19,9 +19,10 @@ use super::plain_number::{TOKENS, is_usable_id, plain_number};
 use super::refusal_doubts::{Doubts, repeats, sentence_names_order};
 use super::reply::{
     ACTIVATION_IDS, Answer, Body, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply,
-    ReplyError, ServiceError, excerpt, is_success, parse_unescaped, shape,
+    ReplyError, ServiceError, excerpt, parse_unescaped, shape,
 };
 use super::request::has_odd_characters;
+use super::words::is_success;
 use crate::{Amount, Attempt};
 
 /// The members of an object that contain nothing but an error code.

@@ -6,7 +6,7 @@
 use super::error_code::{ErrorCode, refuses_charge};
 use super::json_input::{Field, Object};
 use super::plain_number::{TOKENS, is_nothing, plain_number};
-use super::reply::{has_prefix, is_success};
+use super::words::{has_prefix, is_success};
 
 /// The names of members with an order or a phone number. The names are in small letters, without
 /// any other character.
@@ -93,17 +93,16 @@ impl Doubts {
     }
 
     fn read_word(&mut self, name: &str, word: &str) {
+        // JSON inside a string.
+        if word.starts_with(['{', '['])
+            && let Ok(inner) = Field::parse(word)
+        {
+            return self.read(name, inner);
+        }
         self.names_order |= is_order(name) && !is_nothing(word) || has_number(word);
         self.is_contradictory |= RESULTS.contains(&name) && reports_success(name, word)
             || (RESULTS.contains(&name) || ERRORS.contains(&name)) && names_late_failure(word)
             || sentence_names_order(word);
-        // JSON inside a string.
-        if word.starts_with(['{', '[']) {
-            match Field::parse(word) {
-                Ok(inner) => self.read(name, inner),
-                Err(_) => self.is_contradictory = true,
-            }
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::error_code::ErrorCode;
 use super::json_input::{Field, JsonError, Object, Text, embedded_object, trim_invisible};
 use super::order_status::OrderStatus;
 use super::sms::{Sms, messages};
+use super::words::{has_prefix, is_answer_token, is_failure, is_success};
 use crate::Amount;
 
 /// A reply as HTTP delivered it.
@@ -233,16 +234,6 @@ fn is_result_word(word: &str) -> bool {
     is_answer_token(word) && is_token(&word.to_ascii_uppercase())
 }
 
-/// Whether a token is that of a result. The letters may be small.
-pub(super) fn is_answer_token(token: &str) -> bool {
-    ["STATUS_", "ACCESS_", "REGET_"].iter().any(|start| has_prefix(token, start))
-}
-
-/// Whether a text begins with a word, in capital or small letters.
-pub(super) fn has_prefix(text: &str, start: &str) -> bool {
-    text.get(..start.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(start))
-}
-
 fn plain(text: &str) -> Body<'_> {
     let (token, rest) = match text.split_once(':') {
         Some((token, rest)) => (token, Some(rest)),
@@ -396,17 +387,6 @@ impl ServiceError {
             messages: Vec::new(),
         }
     }
-}
-
-/// Whether the text of a `status` field means success.
-pub(crate) fn is_success(word: &str) -> bool {
-    ["ok", "success", "true", "1"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
-}
-
-/// Whether the text of a `status` field means failure.
-fn is_failure(word: &str) -> bool {
-    const FAILED: [&str; 6] = ["error", "false", "fail", "failed", "0", "err"];
-    FAILED.iter().any(|no| word.eq_ignore_ascii_case(no))
 }
 
 /// Whether an object has nothing but an error code, words of failure and empty members.

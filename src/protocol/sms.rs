@@ -6,7 +6,7 @@ use super::error_code::ErrorCode;
 use super::json_input::{Field, Object, trim_invisible};
 use super::json_output;
 use super::order_status::OrderStatus;
-use super::reply::{has_prefix, is_answer_token, is_success};
+use super::words::{has_prefix, is_answer_token, is_success};
 
 /// A message that the number received.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -74,12 +74,7 @@ pub(super) fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
         .map(oldest_first)
         .filter(|list| !list.is_empty())
         .reduce(|best, next| if newest(&next) >= newest(&best) { next } else { best });
-    match found {
-        Some(found) => found,
-        // Beside an empty `sms`, `code` is the reply's own, such as 200.
-        None if object.has(&["sms"]) && !is_received(object) => Vec::new(),
-        None => message(object, field, place).into_iter().collect(),
-    }
+    found.unwrap_or_else(|| message(object, field, place).into_iter().collect())
 }
 
 /// Sorts messages by their times if those can be compared, and else keeps the order of the list.
@@ -128,13 +123,14 @@ fn messages_in(field: Field<'_>, place: Place) -> Vec<Sms> {
 
 fn word_as_message(field: Field<'_>, place: Place) -> Option<Sms> {
     let word = field.word()?;
-    // `0`, `"false"` or `"waiting"` in place of a message means that there is none.
-    let is_none = field.flag().is_some() || is_state(&word);
     let is_message = match place {
         Place::Reply { .. } => has_shape_of_code(field, &word),
-        Place::Messages | Place::Codes => true,
+        // `{"sms":"waiting"}` has no message.
+        Place::Messages => !is_state(&word),
+        Place::Codes => true,
     };
-    let code = code_text(&word).filter(|_| is_message && !is_none)?;
+    // `0` or `"false"` in place of a message means that there is none.
+    let code = code_text(&word).filter(|_| is_message && field.flag().is_none())?;
     Some(Sms { raw: field.raw().to_owned(), ..Sms::new(code) })
 }
 
@@ -162,7 +158,10 @@ fn message(object: &Object<'_>, field: Field<'_>, place: Place) -> Option<Sms> {
         own_text.is_some() || matches!(place, Place::Messages | Place::Reply { is_received: true });
     let text = object.word(&["text"]).or(own_text);
     let code = code_of(object, place);
-    let is_message = is_certain && text.as_deref().is_some_and(|text| !is_no_code(text));
+    // Beside a status, the text may be another word for it.
+    let is_other = |text: &str| matches!(place, Place::Reply { .. }) && is_state(text);
+    let is_message =
+        is_certain && text.as_deref().is_some_and(|text| !is_no_code(text) && !is_other(text));
     Some(Sms {
         code: if is_message { code.unwrap_or_default() } else { code? },
         text,
@@ -195,10 +194,19 @@ fn has_evidence(object: &Object<'_>, place: Place, field: Field<'_>, code: &str)
         Place::Messages | Place::Codes | Place::Reply { is_received: true } => return true,
         Place::Reply { is_received: false } => {}
     }
-    let texts = ["text", "message", "msg"].iter().chain(&MESSAGE_TEXTS);
-    // A number or a word beside a text is the service's own code, such as 1001 or FORBIDDEN.
+    let is_in = |names: &[&str]| {
+        names.iter().filter_map(|name| object.word(&[name])).any(|text| text.contains(code))
+    };
+    let is_in_text = || is_in(&["text"]) || is_in(&MESSAGE_TEXTS);
+    // A short number in a sentence may be the number of an error or of messages.
+    let is_in_sentence = || {
+        let is_number = code.len() > 2 && code.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && !HTTP_STATUSES.contains(&code) && is_in(&["message", "msg"])
+    };
+    // A number or a word beside a sentence is the service's own code, such as 1001 or FORBIDDEN.
     let is_certain = field.raw().starts_with('"') && code.contains(char::is_numeric);
-    texts.filter_map(|name| object.word(&[name])).any(|text| text.contains(code))
+    is_in_text() && !is_state(code)
+        || is_in_sentence()
         || has_shape_of_code(field, code) && (is_certain || !object.has(&["message", "msg"]))
 }
 
@@ -239,7 +247,7 @@ fn is_state(word: &str) -> bool {
         ["null", "none", "undefined", "wait"].iter().any(|state| word.eq_ignore_ascii_case(state));
     is_plain_word
         || is_success(word)
-        || is_answer_token(word)
+        || is_answer_token(word) && !word.contains(' ')
         || !matches!(OrderStatus::read(word), OrderStatus::Other(_))
 }
 

@@ -5,10 +5,9 @@ use serde::{Serialize, Serializer};
 use super::error_code::ErrorCode;
 use super::json_input::{Field, trim_invisible};
 use super::order_status::OrderStatus;
-use super::reply::{
-    Answer, Body, RawReply, ReplyError, has_prefix, is_success, parse_unescaped, read,
-};
+use super::reply::{Answer, Body, RawReply, ReplyError, parse_unescaped, read};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
+use super::words::{has_prefix, is_success};
 
 /// The words before a code.
 const CODE_TOKENS: [&str; 2] = ["STATUS_OK", "STATUS_OK_AND_INFORMING"];
