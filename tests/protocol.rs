@@ -165,7 +165,7 @@ fn real_replies_have_the_expected_meaning() {
 
 #[test]
 fn synthetic_replies_have_the_expected_meaning() {
-    check("synthetic.jsonl", SYNTHETIC, 560);
+    check("synthetic.jsonl", SYNTHETIC, 840);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::json_input::{self, Field, Text, is_too_deep};
-use super::reply::{RawReply, ReplyError, is_success, object_behind_text, parse_unescaped, read};
+use super::reply::{RawReply, ReplyError, object_behind_text, parse_unescaped, read};
+use super::words::is_success;
 
 /// A table that collects the entries of a catalogue.
 pub(super) trait EntrySink: Default {

@@ -18,12 +18,14 @@ mod orders;
 mod plain_number;
 mod prices;
 mod purchase_reply;
+mod refusal_doubts;
 mod reply;
 mod request;
 mod services;
 mod sms;
 mod status;
 mod string_table;
+mod words;
 
 pub use activation_ids::activation_ids_in;
 pub use balance::{Balance, parse_balance};

@@ -15,12 +15,14 @@ use super::activation_ids::names_activation;
 use super::error_code::{ErrorCode, ErrorCodeClass, refuses_charge};
 use super::json_input::{Field, Object};
 use super::json_output;
-use super::plain_number::{TOKENS, is_nothing, is_usable_id, plain_number};
+use super::plain_number::{TOKENS, is_usable_id, plain_number};
+use super::refusal_doubts::{Doubts, repeats, sentence_names_order};
 use super::reply::{
     ACTIVATION_IDS, Answer, Body, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply,
-    ReplyError, ServiceError, excerpt, is_success, parse_unescaped, shape,
+    ReplyError, ServiceError, excerpt, parse_unescaped, shape,
 };
 use super::request::has_odd_characters;
+use super::words::is_success;
 use crate::{Amount, Attempt};
 
 /// The members of an object that contain nothing but an error code.
@@ -151,7 +153,8 @@ struct Evidence {
     codes: Vec<CodeWord>,
     /// Whether the reply has an id or a phone number.
     names_order: bool,
-    /// Whether the reply reports success, or repeats a member, so that no code in it is certain.
+    /// Whether the reply reports success or a later failure, or repeats a member, so that no code
+    /// in it is certain.
     is_contradictory: bool,
 }
 
@@ -177,27 +180,26 @@ impl CodeWord {
 
 impl Evidence {
     fn of(answer: &Answer<'_>) -> Self {
-        let mut evidence = match (&answer.body, answer.object()) {
-            (Body::Plain { token, rest, .. }, _) => Self {
+        let mut evidence = match &answer.body {
+            Body::Plain { token, rest, .. } => Self {
                 codes: vec![CodeWord {
                     text: (*token).to_owned(),
                     is_error: true,
                     may_refuse: true,
                 }],
                 names_order: rest.and_then(plain_number).is_some_and(|number| number.is_certain),
-                is_contradictory: false,
+                is_contradictory: rest.is_some_and(sentence_names_order),
             },
-            (_, Some(object)) => {
-                let inner = object.get(&["data"]).and_then(Field::object);
+            Body::Json(field) => {
+                let Doubts { names_order, is_contradictory } = Doubts::of(*field);
+                let object = field.object().unwrap_or_default();
                 Self {
                     codes: code_words(&object),
-                    names_order: names_order(&object) || inner.as_ref().is_some_and(names_order),
-                    is_contradictory: object.word(&["status"]).as_deref().is_some_and(is_success)
-                        || flag(&object, &["success"]) == Some(true)
-                        || object.repeated(&REFUSALS).is_some(),
+                    names_order,
+                    is_contradictory: is_contradictory || repeats(&object, &REFUSALS),
                 }
             }
-            _ => Self::default(),
+            Body::Empty => Self::default(),
         };
         evidence.codes.retain(|word| word.code().is_known() && !word.code().is_failure_word());
         evidence
@@ -224,11 +226,12 @@ fn code_words(object: &Object<'_>) -> Vec<CodeWord> {
     words
 }
 
-/// Whether an object has a value for an id or a phone number.
-fn names_order(object: &Object<'_>) -> bool {
-    let names =
-        [NEW_ACTIVATION_ID].into_iter().chain(ACTIVATION_IDS).chain(ORDER_IDS).chain(PHONE_NUMBERS);
-    names.into_iter().any(|name| object.word(&[name]).is_some_and(|word| !is_nothing(&word)))
+/// The HTTP status of a server that did not wait for the service: no code in the reply counts.
+const TIMEOUT: u16 = 408;
+
+/// Whether an HTTP status is that of a failure that may come after the purchase.
+fn is_late(status: u16) -> bool {
+    status >= 500 || [409, 425].contains(&status)
 }
 
 /// The error of a reply whose code refuses the purchase.
@@ -236,6 +239,7 @@ fn refusal(answer: &Answer<'_>, evidence: &Evidence, failure: &ReplyError) -> Op
     // A second code that is no refusal, or a status of success, contradicts the refusal: the
     // failure may have come after the purchase.
     let is_refused = answer.raw.framed
+        && answer.raw.status != TIMEOUT
         && !answer.salvaged
         && !evidence.is_contradictory
         && evidence.codes.iter().any(|word| word.may_refuse)
@@ -245,9 +249,9 @@ fn refusal(answer: &Answer<'_>, evidence: &Evidence, failure: &ReplyError) -> Op
         ReplyError::Service(error) => Some(&**error),
         ReplyError::Invalid(_) => None,
     };
-    // A server error may come after the purchase, unless the reply is exactly the refusal.
+    // A failure of the server may come after the purchase, unless the reply is exactly the refusal.
     let is_exact = || stated.is_some_and(|error| error.exact && error.code.is_documented_refusal());
-    if !is_refused || answer.raw.status >= 500 && !is_exact() {
+    if !is_refused || is_late(answer.raw.status) && !is_exact() {
         return None;
     }
     let code = evidence.codes.iter().find(|word| word.may_refuse)?.code();

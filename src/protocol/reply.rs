@@ -13,6 +13,7 @@ use super::error_code::ErrorCode;
 use super::json_input::{Field, JsonError, Object, Text, embedded_object, trim_invisible};
 use super::order_status::OrderStatus;
 use super::sms::{Sms, messages};
+use super::words::{has_prefix, is_answer_token, is_failure, is_success};
 use crate::Amount;
 
 /// A reply as HTTP delivered it.
@@ -163,6 +164,8 @@ pub(super) fn shape(raw: RawReply<'_>) -> Result<Answer<'_>, ReplyError> {
 
 /// Parses a reply, or the content of a reply that is a JSON string: `"{\"status\":\"OK\"}"`.
 pub(super) fn parse_unescaped<T>(raw: RawReply<'_>, parse: impl Fn(RawReply<'_>) -> T) -> T {
+    // A part of a reply (HTTP 206) ends like a reply that was cut.
+    let raw = RawReply { framed: raw.framed && raw.status != 206, ..raw };
     match json_string(raw.body) {
         Some(text) => parse(RawReply { body: text.as_bytes(), ..raw }),
         None => parse(raw),
@@ -186,6 +189,10 @@ fn unwrap(text: &str) -> &str {
     for quote in ['"', '\'', '`'] {
         match text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
             Some(inner) if !inner.contains([quote, '\\']) => return trim_invisible(inner),
+            // The SMS has an apostrophe: `'STATUS_OK:Don't share 123456'`.
+            Some(inner) if quote == '\'' && has_prefix(inner, "STATUS_OK") => {
+                return trim_invisible(inner);
+            }
             _ => {}
         }
     }
@@ -225,16 +232,6 @@ fn begins_with_token(text: &str) -> bool {
 /// Whether a word is the whole token of a result, in any letter case.
 fn is_result_word(word: &str) -> bool {
     is_answer_token(word) && is_token(&word.to_ascii_uppercase())
-}
-
-/// Whether a token is that of a result. The letters may be small.
-pub(super) fn is_answer_token(token: &str) -> bool {
-    ["STATUS_", "ACCESS_", "REGET_"].iter().any(|start| has_prefix(token, start))
-}
-
-/// Whether a text begins with a word, in capital or small letters.
-pub(super) fn has_prefix(text: &str, start: &str) -> bool {
-    text.get(..start.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(start))
 }
 
 fn plain(text: &str) -> Body<'_> {
@@ -298,6 +295,15 @@ impl<'a> Answer<'a> {
             "unframed_reply",
             "plain text that may have been cut, because the reply has no length",
         )
+    }
+
+    /// The failure of a reply whose result does not count, because its HTTP status is an error.
+    pub(super) fn under_http_error(&self, token: &str) -> ReplyError {
+        self.raw.service(ServiceError::new(ErrorCode::read(token), self.raw.status))
+    }
+
+    pub(super) fn is_http_error(&self) -> bool {
+        !(200..300).contains(&self.raw.status)
     }
 
     /// The error that the reply is, if it is one.
@@ -383,19 +389,29 @@ impl ServiceError {
     }
 }
 
-/// Whether the text of a `status` field means success.
-pub(crate) fn is_success(word: &str) -> bool {
-    ["ok", "success", "true", "1"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
+/// Whether an object has nothing but an error code, words of failure and empty members.
+fn has_only(object: &Object<'_>, code: &ErrorCode) -> bool {
+    const CODES: [&str; 8] =
+        ["error", "error_code", "errorCode", "code", "title", "status", "message", "msg"];
+    object.fields().all(|(name, field)| {
+        let word = field.word();
+        let is_empty = || match field.object() {
+            Some(object) => object.is_empty(),
+            None => field.raw().trim_matches('"').trim().is_empty(),
+        };
+        match (name, word) {
+            (name, Some(word)) if CODES.contains(&name) && ErrorCode::read(&word) == *code => true,
+            ("status" | "success" | "ok", Some(word)) => is_failure(&word),
+            _ => is_empty(),
+        }
+    })
 }
 
 /// Reads the error of an object, in every known form: `{status,error}`, `{status,message}`,
 /// `{status:"false",msg}`, `{title,details,info}`, `{message}`, `{"status":"NO_BALANCE"}`.
 fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
-    const FAILED: [&str; 6] = ["error", "false", "fail", "failed", "0", "err"];
     let status = object.word(&["status"]);
-    let status_failed = status
-        .as_ref()
-        .is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
+    let status_failed = status.as_deref().is_some_and(is_failure);
     let denied = object.get(&["success"]).and_then(Field::flag) == Some(false);
     let succeeded = status.as_deref().is_some_and(is_success);
     // `{"error": true, "message": …}` has the code in another field.
@@ -437,23 +453,6 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         code.split_once(':').map_or((code, None), |(token, rest)| (token, Some(rest)));
     let known = ErrorCode::read(token);
     let info = object.get(&["info"]).and_then(Field::object).unwrap_or_default();
-    // A refusal with a status of success, an order or a second code contradicts itself, and proves
-    // nothing.
-    let is_order = |object: &Object<'_>| {
-        object.has(&[NEW_ACTIVATION_ID])
-            || object.has(&ACTIVATION_IDS)
-            || object.has(&ORDER_IDS)
-            || object.has(&PHONE_NUMBERS)
-    };
-    let is_another = |word: &String| {
-        let other = ErrorCode::read(word.split(':').next().unwrap_or_default());
-        other.is_known() && other != known
-    };
-    let contradicted = succeeded
-        || is_order(object)
-        || object.get(&["data"]).and_then(Field::object).as_ref().is_some_and(is_order)
-        || status.as_ref().filter(|_| !status_failed).is_some_and(is_another)
-        || said.as_ref().is_some_and(is_another);
     let direct = deeper.is_none() && !flagged;
     let seconds = |names: &[&str]| {
         let mut counts = names
@@ -462,7 +461,7 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         counts.next().map(Duration::from_secs)
     };
     Some(ServiceError {
-        exact: direct && rest.is_none() && known.as_str() == code && !contradicted,
+        exact: direct && rest.is_none() && known.as_str() == code && has_only(object, &known),
         detail: said.map(|said| excerpt(&said)).filter(|said| said != token),
         min_price: info
             .get(&["min"])

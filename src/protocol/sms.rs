@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
+use super::error_code::ErrorCode;
 use super::json_input::{Field, Object, trim_invisible};
 use super::json_output;
+use super::order_status::OrderStatus;
+use super::words::{has_prefix, is_answer_token, is_success};
 
 /// A message that the number received.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -40,36 +43,38 @@ impl Sms {
     }
 }
 
-/// Whether an object without a code is a message if it has a text.
+/// Where an object or a word is, which decides whether it is a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WithoutCode {
-    /// The object is in a list of messages.
-    IsMessage,
-    /// The text can be anything.
-    IsNone,
+enum Place {
+    /// In a list of messages. A text without a code is a message too.
+    Messages,
+    /// Where a code can only be that of a message.
+    Codes,
+    /// In a reply with members of other meanings: a code needs evidence that it is that of a
+    /// message.
+    Reply {
+        /// Whether the status of the reply is that of a message.
+        is_received: bool,
+    },
 }
 
 /// The messages of an object; `field` is its text. If the object has several lists, the list with
 /// the newest message counts.
 pub(super) fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
+    let place = Place::Reply { is_received: is_received(object) };
     let lists = ["sms", "call", "data", "messages"]
         .iter()
         .filter_map(|name| Some((*name, object.get(&[name])?)))
         .map(|(name, field)| match name {
-            "data" => messages_in(field, WithoutCode::IsNone),
-            _ => messages_in(field, WithoutCode::IsMessage),
+            "data" => messages_in(field, place),
+            _ => messages_in(field, Place::Messages),
         });
     let newest = |list: &[Sms]| list.last().and_then(|sms| sms.received_text.clone());
     let found = lists
         .map(oldest_first)
         .filter(|list| !list.is_empty())
         .reduce(|best, next| if newest(&next) >= newest(&best) { next } else { best });
-    match found {
-        Some(found) => found,
-        // Beside an empty `sms`, `code` is the reply's own, such as 200.
-        None if object.has(&["sms"]) => Vec::new(),
-        None => message(object, field, WithoutCode::IsNone).into_iter().collect(),
-    }
+    found.unwrap_or_else(|| message(object, field, place).into_iter().collect())
 }
 
 /// Sorts messages by their times if those can be compared, and else keeps the order of the list.
@@ -92,46 +97,71 @@ fn form_of_time(time: &str) -> String {
 
 /// The messages with a code in a field: one object, a list of objects, or only the code.
 pub(super) fn messages(field: Field<'_>) -> Vec<Sms> {
-    messages_in(field, WithoutCode::IsNone)
+    messages_in(field, Place::Codes)
 }
 
-fn messages_in(field: Field<'_>, without_code: WithoutCode) -> Vec<Sms> {
+fn messages_in(field: Field<'_>, place: Place) -> Vec<Sms> {
     if let Some(list) = field.list() {
-        return list.into_iter().flat_map(|field| messages_in(field, without_code)).collect();
+        return list.into_iter().flat_map(|field| messages_in(field, place)).collect();
     }
     match field.object() {
+        // The codes are earlier ones.
+        Some(object) if matches!(place, Place::Reply { .. }) && is_waiting(&object) => Vec::new(),
         Some(object) => {
             let nested = object.get(&["sms"]).filter(|inner| inner.object().is_some());
-            match (nested, message(&object, field, without_code)) {
-                (Some(nested), _) => messages_in(nested, without_code),
+            match (nested, message(&object, field, place)) {
+                (Some(nested), _) => messages_in(nested, place.of_messages()),
                 (None, Some(sms)) => vec![sms],
                 (None, None) => {
-                    object.numbered().flat_map(|field| messages_in(field, without_code)).collect()
+                    object.numbered().flat_map(|field| messages_in(field, place)).collect()
                 }
             }
         }
-        None => field
-            .word()
-            // `0` or `"false"` in place of a message means that there is none.
-            .filter(|_| field.flag().is_none())
-            .and_then(|word| code_text(&word))
-            .map(|code| Sms { raw: field.raw().to_owned(), ..Sms::new(code) })
-            .into_iter()
-            .collect(),
+        None => word_as_message(field, place).into_iter().collect(),
     }
 }
 
-fn message(object: &Object<'_>, field: Field<'_>, without_code: WithoutCode) -> Option<Sms> {
-    // `false` in place of a code means that there is none.
-    let code = ["code", "smsCode", "otp"].iter().find_map(|name| {
-        object.get(&[name]).filter(|code| code.raw() != "false").and_then(Field::word)
-    });
-    let code = code.and_then(|code| code_text(&code));
+fn word_as_message(field: Field<'_>, place: Place) -> Option<Sms> {
+    let word = field.word()?;
+    let is_message = match place {
+        Place::Reply { .. } => has_shape_of_code(field, &word),
+        // `{"sms":"waiting"}` has no message.
+        Place::Messages => !is_state(&word),
+        Place::Codes => true,
+    };
+    // `0` or `"false"` in place of a message means that there is none.
+    let code = code_text(&word).filter(|_| is_message && field.flag().is_none())?;
+    Some(Sms { raw: field.raw().to_owned(), ..Sms::new(code) })
+}
+
+impl Place {
+    /// The place of the object `sms` inside an object.
+    fn of_messages(self) -> Self {
+        match self {
+            Self::Reply { .. } => Self::Messages,
+            other => other,
+        }
+    }
+}
+
+fn message(object: &Object<'_>, field: Field<'_>, place: Place) -> Option<Sms> {
+    let place = match place {
+        // The status beside the code decides, if there is one.
+        Place::Reply { .. } if object.has(&["status"]) => {
+            Place::Reply { is_received: is_received(object) }
+        }
+        other => other,
+    };
     // These names are used only for the text of a message.
-    let own_text = object.word(&["smsText", "full_text", "full_sms"]);
-    let is_certain = without_code == WithoutCode::IsMessage || own_text.is_some();
+    let own_text = object.word(&MESSAGE_TEXTS);
+    let is_certain =
+        own_text.is_some() || matches!(place, Place::Messages | Place::Reply { is_received: true });
     let text = object.word(&["text"]).or(own_text);
-    let is_message = is_certain && text.as_deref().is_some_and(|text| !is_no_code(text));
+    let code = code_of(object, place);
+    // Beside a status, the text may be another word for it.
+    let is_other = |text: &str| matches!(place, Place::Reply { .. }) && is_state(text);
+    let is_message =
+        is_certain && text.as_deref().is_some_and(|text| !is_no_code(text) && !is_other(text));
     Some(Sms {
         code: if is_message { code.unwrap_or_default() } else { code? },
         text,
@@ -140,6 +170,102 @@ fn message(object: &Object<'_>, field: Field<'_>, without_code: WithoutCode) -> 
         is_repeat: false,
         raw: field.raw().to_owned(),
     })
+}
+
+/// The names of the text of a message.
+const MESSAGE_TEXTS: [&str; 8] =
+    ["smsText", "sms_text", "fullText", "full_text", "fullSms", "full_sms", "smsFull", "sms_full"];
+
+/// The code of an object with evidence that it is the code of a message.
+fn code_of(object: &Object<'_>, place: Place) -> Option<String> {
+    ["code", "smsCode", "otp"].iter().find_map(|name| {
+        let field = object.get(&[name])?;
+        let code = code_text(&field.word()?).filter(|code| !is_nothing(field, code))?;
+        // The other names are used only for the code of a message.
+        let is_own_name = *name != "code";
+        (is_own_name || has_evidence(object, place, field, &code)).then_some(code)
+    })
+}
+
+/// Whether the member `code` is the code of a message, and not the code of an error or an HTTP
+/// status.
+fn has_evidence(object: &Object<'_>, place: Place, field: Field<'_>, code: &str) -> bool {
+    match place {
+        Place::Messages | Place::Codes | Place::Reply { is_received: true } => return true,
+        Place::Reply { is_received: false } => {}
+    }
+    let is_in = |names: &[&str]| {
+        names.iter().filter_map(|name| object.word(&[name])).any(|text| text.contains(code))
+    };
+    let is_in_text = || is_in(&["text"]) || is_in(&MESSAGE_TEXTS);
+    // A short number in a sentence may be the number of an error or of messages.
+    let is_in_sentence = || {
+        let is_number = code.len() > 2 && code.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && !HTTP_STATUSES.contains(&code) && is_in(&["message", "msg"])
+    };
+    // A number or a word beside a sentence is the service's own code, such as 1001 or FORBIDDEN.
+    let is_certain = field.raw().starts_with('"') && code.contains(char::is_numeric);
+    is_in_text() && !is_state(code)
+        || is_in_sentence()
+        || has_shape_of_code(field, code) && (is_certain || !object.has(&["message", "msg"]))
+}
+
+/// Whether a value has the shape of a code that was sent in a message.
+fn has_shape_of_code(field: Field<'_>, code: &str) -> bool {
+    let is_whole = code.bytes().all(|byte| byte.is_ascii_digit());
+    if !field.raw().starts_with('"') {
+        return is_whole && (4..=10).contains(&code.len());
+    }
+    let is_letters = (4..=10).contains(&code.len())
+        && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    code.chars().count() > 1
+        && (is_letters || code.contains(char::is_numeric))
+        && !(is_whole && HTTP_STATUSES.contains(&code))
+        && !is_state(code)
+        && !ErrorCode::read(code).is_known()
+}
+
+/// The HTTP statuses that services repeat in their replies.
+const HTTP_STATUSES: [&str; 20] = [
+    "200", "201", "202", "204", "206", "400", "401", "402", "403", "404", "405", "408", "409",
+    "410", "422", "425", "429", "500", "502", "503",
+];
+
+/// Whether a value means that there is no code: `true`, `"null"`, or the number 0.
+fn is_nothing(field: Field<'_>, word: &str) -> bool {
+    let is_zero = !field.raw().starts_with('"')
+        && word.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
+    is_zero
+        || ["true", "false", "null", "none", "undefined"]
+            .iter()
+            .any(|nothing| word.eq_ignore_ascii_case(nothing))
+}
+
+/// Whether a word is a state of a reply or of an order.
+fn is_state(word: &str) -> bool {
+    let is_plain_word =
+        ["null", "none", "undefined", "wait"].iter().any(|state| word.eq_ignore_ascii_case(state));
+    is_plain_word
+        || is_success(word)
+        || is_answer_token(word) && !word.contains(' ')
+        || !matches!(OrderStatus::read(word), OrderStatus::Other(_))
+}
+
+/// Whether the status of an object is that of a message that arrived. 6 is the number with which
+/// setStatus completes an order.
+fn is_received(object: &Object<'_>) -> bool {
+    ["status", "raw", "data"].iter().filter_map(|name| object.word(&[name])).any(|word| {
+        has_prefix(&word, "STATUS_OK")
+            || word == "6"
+            || OrderStatus::read(&word) == OrderStatus::Completed && !is_success(&word)
+    })
+}
+
+/// Whether the status of an object is that of a message that is awaited.
+fn is_waiting(object: &Object<'_>) -> bool {
+    object
+        .word(&["status"])
+        .is_some_and(|word| has_prefix(&word, "STATUS_WAIT") || has_prefix(&word, "ACCESS_WAITING"))
 }
 
 /// A code without surrounding blanks and quotes; `None` if the text has no code.

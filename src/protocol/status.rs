@@ -5,10 +5,9 @@ use serde::{Serialize, Serializer};
 use super::error_code::ErrorCode;
 use super::json_input::{Field, trim_invisible};
 use super::order_status::OrderStatus;
-use super::reply::{
-    Answer, Body, RawReply, ReplyError, has_prefix, is_success, parse_unescaped, read,
-};
+use super::reply::{Answer, Body, RawReply, ReplyError, parse_unescaped, read};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
+use super::words::{has_prefix, is_success};
 
 /// The words before a code.
 const CODE_TOKENS: [&str; 2] = ["STATUS_OK", "STATUS_OK_AND_INFORMING"];
@@ -183,7 +182,14 @@ fn status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
             Err(answer.unframed())
         }
         Body::Plain { text, .. } => Ok(reply_in_text(text)),
-        Body::Json(field) => status_in_json(*field).ok_or_else(|| answer.unexpected()),
+        Body::Json(field) => match status_in_json(*field) {
+            // The same as in plain text.
+            Some(StatusReply { status: Status::Cancelled, .. }) if answer.is_http_error() => {
+                Err(answer.under_http_error("STATUS_CANCEL"))
+            }
+            Some(reply) => Ok(reply),
+            None => Err(answer.unexpected()),
+        },
         Body::Empty => Err(answer.unexpected()),
     }
 }
@@ -226,10 +232,11 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
             word.filter(|word| has_prefix(word, "STATUS_") || has_prefix(word, "ACCESS_"))
         {
             let reply = reply_in_text(&text);
-            // `{"status":"STATUS_OK","code":"123"}`. Beside a waiting status, the code is an
-            // earlier one.
-            let is_waiting = reply.status == Status::Waiting && has_prefix(&text, "STATUS_OK");
-            let received = is_waiting.then(|| all_messages(&object, field));
+            // `{"status":"STATUS_OK","code":"123"}`, and a cancelled order that has a code. Beside
+            // a waiting status, the code is an earlier one.
+            let lacks_code = reply.status == Status::Waiting && has_prefix(&text, "STATUS_OK");
+            let may_have_code = lacks_code || reply.status == Status::Cancelled;
+            let received = may_have_code.then(|| all_messages(&object, field));
             return Some(received.and_then(StatusReply::received).unwrap_or(reply));
         }
     }
@@ -297,12 +304,16 @@ fn change_in_json(field: Field<'_>, answer: &Answer<'_>) -> Result<StatusChange,
     };
     let words = ["status", "message", "msg", "raw", "result", "data"];
     let words: Vec<String> = words.iter().filter_map(|name| object.word(&[name])).collect();
-    let token = |word: &String| change_in_word(word.split(':').next().unwrap_or_default());
-    if let Some(change) = words.iter().find_map(token) {
-        return Ok(change);
+    let token = |word: &String| word.split(':').next().unwrap_or_default().to_owned();
+    let change = |word: &String| Some((token(word), change_in_word(&token(word))?));
+    match words.iter().find_map(change) {
+        // The same as in plain text.
+        Some((token, _)) if answer.is_http_error() => return Err(answer.under_http_error(&token)),
+        Some((_, change)) => return Ok(change),
+        None => {}
     }
     match words.first() {
-        Some(word) if is_success(word) => Ok(StatusChange::Accepted),
+        Some(word) if is_success(word) && !answer.is_http_error() => Ok(StatusChange::Accepted),
         _ => Err(answer.unexpected()),
     }
 }

@@ -75,8 +75,36 @@ impl<'a> Object<'a> {
         Self::read(self.raw(name)?)
     }
 
+    /// Returns the names and the texts of the members at any depth, also in lists. A member of a
+    /// list has the name of the list.
+    pub fn all_members(&self) -> Vec<(String, &'a str)> {
+        let mut found = Vec::new();
+        for (name, value) in &self.0 {
+            collect_members(name, value.get(), &mut found);
+        }
+        found
+    }
+
     /// Returns whether a member exists, even as null.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
+}
+
+fn collect_members<'a>(name: &str, text: &'a str, found: &mut Vec<(String, &'a str)>) {
+    if let Some(object) = Object::read(text) {
+        found.extend(object.all_members());
+    } else if let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(text) {
+        for value in list {
+            collect_members(name, value.get(), found);
+        }
+    } else {
+        found.push((name.to_owned(), text));
+    }
+}
+
+/// Returns the trimmed text of a string, a number or a boolean in JSON.
+pub fn scalar(text: &str) -> String {
+    let word = serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned());
+    word.trim().to_owned()
 }

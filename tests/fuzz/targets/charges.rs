@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use sastaotp::protocol::{
     ChargeReply, Purchase, RawReply, ReplyError, activation_ids_in, parse_number, parse_reget,
 };
-use sastaotp_fuzz::{Object, bare, check_failure, reply};
+use sastaotp_fuzz::{Object, bare, check_failure, reply, scalar};
 
 /// The codes that are documented as refusals of a purchase.
 const DOCUMENTED: [&str; 9] = [
@@ -51,8 +51,27 @@ const CODE_MEMBERS: [&str; 8] =
     ["status", "code", "error", "errorCode", "error_code", "message", "msg", "title"];
 /// The HTTP statuses of a request that was turned away before a purchase.
 const TURNED_AWAY: [u16; 13] = [400, 401, 403, 404, 405, 410, 414, 421, 429, 431, 301, 307, 308];
+/// Values that are none.
+const NOTHING: [&str; 5] = ["", "0", "null", "false", "true"];
+const FAILURE_WORDS: [&str; 4] = ["error", "err", "fail", "failed"];
+/// Members with an order, in small letters without any other character.
+const ORDER_NAMES: [&str; 11] = [
+    "id",
+    "activationid",
+    "newactivationid",
+    "orderid",
+    "neworderid",
+    "idactivation",
+    "order",
+    "phonenumber",
+    "number",
+    "phone",
+    "msisdn",
+];
+/// Members that may report success, in the same form.
+const RESULT_NAMES: [&str; 8] =
+    ["status", "success", "ok", "result", "message", "msg", "state", "statuscode"];
 const ID_MEMBERS: [&str; 3] = ["new_activation_id", "activation_id", "activationId"];
-const ORDER_MEMBERS: [&str; 3] = ["order_id", "orderId", "new_order_id"];
 const PHONE_MEMBERS: [&str; 4] = ["phone_number", "number", "phoneNumber", "phone"];
 
 fuzz_target!(|data: &[u8]| {
@@ -84,14 +103,9 @@ fn check_refused(failure: &ReplyError, raw: RawReply<'_>) {
     let text = bare(raw.body).unwrap_or_default();
     let object = Object::read(text);
     if let Some(object) = &object {
-        for part in [object.object("data").as_ref(), Some(object)].into_iter().flatten() {
-            assert!(!names_order(part), "{text} names an order");
-        }
-        let statuses = words(object, "status");
-        assert!(
-            TURNED_AWAY.contains(&raw.status) || !statuses.iter().any(|word| is_success(word)),
-            "{text} reports success"
-        );
+        assert!(!names_order(object), "{text} names an order");
+        let is_turned_away = TURNED_AWAY.contains(&raw.status);
+        assert!(is_turned_away || !reports_success(object), "{text} reports success");
         let failed = CODE_MEMBERS
             .iter()
             .flat_map(|name| words(object, name))
@@ -116,9 +130,20 @@ fn check_refused(failure: &ReplyError, raw: RawReply<'_>) {
         None => is_one(&before_colon(unquoted(text))),
     };
     assert!(spelled, "{text} does not contain {code}");
-    if raw.status >= 500 {
+    assert_ne!(raw.status, 408, "{text} is of a server that did not wait");
+    if raw.status >= 500 || [409, 425].contains(&raw.status) {
         let has_code = text.contains(code) || text.contains('\\');
         assert!(DOCUMENTED.contains(&code) && has_code, "{text} is not exactly {code}");
+        let adds_nothing = |(name, text): &(String, &str)| {
+            let word = scalar(text).to_ascii_lowercase();
+            let is_known_member = CODE_MEMBERS.contains(&name.as_str());
+            NOTHING.contains(&word.as_str())
+                || FAILURE_WORDS.contains(&word.as_str())
+                || is_known_member
+                    && same(word.trim_end_matches('.').replace('-', "_").trim(), code)
+        };
+        let members = object.map(|object| object.all_members()).unwrap_or_default();
+        assert!(members.iter().all(adds_nothing), "{text} is not exactly {code}");
     }
 }
 
@@ -172,6 +197,9 @@ fn check_clear_cases(outcome: &ChargeReply, token: &str, raw: RawReply<'_>) {
     let is_line =
         !plain.contains(['\n', '\r', '{', '"', '\'', '\\']) && plain.matches(':').count() < 2;
     let is_refusal = DOCUMENTED.iter().chain(&FAMILY).any(|code| same(&before_colon(plain), code));
+    // A sentence behind the code may name an order.
+    let lower = text.to_ascii_lowercase();
+    let is_line = is_line && !["activation", "order"].iter().any(|word| lower.contains(word));
     if raw.framed && raw.status < 300 && is_refusal && is_line {
         assert!(refused, "{raw:?}: {outcome:?}");
     }
@@ -188,7 +216,6 @@ fn check_clear_cases(outcome: &ChargeReply, token: &str, raw: RawReply<'_>) {
         let word = before_colon(line).replace(['.', '-'], "");
         FAILURES.iter().any(|code| same(&word, code))
     };
-    let lower = text.to_ascii_lowercase();
     let is_page = !text.contains(['{', '[', '"', '\'']) && text.matches(':').count() < 2;
     let names = ["activation", "access_", "reget_"];
     if raw.framed
@@ -256,13 +283,27 @@ fn proves(object: &Object<'_>, purchase: &Purchase) -> bool {
     has(&ID_MEMBERS, &purchase.activation_id) && has(&PHONE_MEMBERS, &purchase.phone_number)
 }
 
-/// Returns whether an object has a value for an id or a phone number.
+/// Returns whether an object has a value for an id or a phone number, at any depth.
 fn names_order(object: &Object<'_>) -> bool {
-    ID_MEMBERS.iter().chain(&ORDER_MEMBERS).chain(&PHONE_MEMBERS).any(|name| {
-        let number = object.raw(name).filter(|raw| raw.starts_with(|c: char| c.is_ascii_digit()));
-        let word = object.word(name).or_else(|| number.map(str::to_owned));
-        word.is_some_and(|word| !["", "0", "null", "false", "true"].contains(&word.as_str()))
+    object.all_members().iter().any(|(name, text)| {
+        ORDER_NAMES.contains(&simplified(name).as_str())
+            && !NOTHING.contains(&scalar(text).as_str())
     })
+}
+
+/// Returns whether an object reports success, at any depth.
+fn reports_success(object: &Object<'_>) -> bool {
+    object.all_members().iter().any(|(name, text)| {
+        let (name, word) = (simplified(name), scalar(text));
+        let is_result = RESULT_NAMES.contains(&name.as_str());
+        is_result && is_success(&word)
+            || (is_result || name == "code") && ["200", "201"].contains(&word.as_str())
+    })
+}
+
+/// Returns a name in small letters without any other character.
+fn simplified(name: &str) -> String {
+    name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "")
 }
 
 /// The value of a member up to its first colon, if it is text.

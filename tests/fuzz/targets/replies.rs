@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sastaotp::protocol::{RawReply, Status, parse_balance, parse_status, parse_status_change};
-use sastaotp_fuzz::{bare, check_failure, check_json, reply};
+use sastaotp_fuzz::{Object, bare, check_failure, check_json, reply, scalar};
 
 fuzz_target!(|data: &[u8]| {
     let Some((parser, raw)) = reply(data) else { return };
@@ -27,6 +27,7 @@ fuzz_target!(|data: &[u8]| {
 fn check_status(status: &Status, raw: RawReply<'_>) {
     check_json(status);
     let text = bare(raw.body).expect("only text has a status");
+    check_evidence(status, text);
     // A JSON string with an escape contains the reply.
     let is_plain = !text.contains(['{', '[', '\\']);
     let Status::Received(sms) = status else { return };
@@ -52,8 +53,35 @@ fn check_status(status: &Status, raw: RawReply<'_>) {
     let text = if is_first { text } else { last_line }.trim().trim_matches(quotes);
     let (token, code) = text.split_once(':').expect("a code follows a colon");
     assert!(is_token(token), "{token}");
-    let is_around = |letter: char| {
-        letter.is_whitespace() || letter.is_control() || quotes.contains(&letter)
-    };
+    let is_around =
+        |letter: char| letter.is_whitespace() || letter.is_control() || quotes.contains(&letter);
     assert_eq!(code.trim_matches(is_around), sms.code.trim_matches(is_around));
+}
+
+/// Checks that a code in JSON is the code of a message. Objects without further members leave no
+/// doubt.
+fn check_evidence(status: &Status, text: &str) {
+    const STATES: [&str; 7] = ["ok", "success", "1", "3", "8", "cancelled", "waiting"];
+    let Some(object) = Object::read(text) else { return };
+    let Some(raw) = object.raw("code") else { return };
+    if object.names().any(|name| !["status", "code"].contains(&name)) {
+        return;
+    }
+    let state = object.raw("status").map(|status| scalar(status).to_ascii_lowercase());
+    let code = scalar(raw).to_ascii_lowercase();
+    let is_state = state.as_ref().is_none_or(|state| STATES.contains(&state.as_str()));
+    let is_nothing = ["true", "false", "null", "0", "-0"].contains(&raw)
+        || ["true", "false", "null"].contains(&code.as_str());
+    let is_received = matches!(status, Status::Received(_));
+    let is_plain = state.as_ref().is_some_and(|state| state.contains(':'));
+    assert!(is_plain || !is_received || !is_nothing, "{text}: {status:?}");
+    let is_status_code = ["200", "201", "404", "500"].contains(&code.as_str());
+    assert!(!is_received || !is_state || !is_status_code, "{text}: {status:?}");
+    // A string of four to eight digits is not dropped.
+    let is_code = raw.starts_with('"')
+        && (4..=8).contains(&code.len())
+        && code.bytes().all(|byte| byte.is_ascii_digit());
+    assert!(!is_code || !is_state || is_received, "{text}: {status:?}");
+    let is_cancelled = state.is_some_and(|state| state == "status_cancel");
+    assert!(!is_code || !is_cancelled || is_received, "{text}: {status:?}");
 }
