@@ -664,6 +664,20 @@ impl Ledger {
         self.abandoned(entry);
     }
 
+    /// Records the codes that other living processes received for an order. A delivered code is
+    /// paid for, also if the service accepts a cancellation.
+    pub(super) fn learn_codes(&mut self, id: &str) {
+        let Some(entry) = self.by_activation.get(id).copied() else { return };
+        let Some(purchase) = self.purchases.get(&entry) else { return };
+        let theirs = self.others().filter_map(|other| other.entry_of(&purchase.intent));
+        let is_new = |sms: &&Sms| !purchase.codes.iter().any(|own| own.is_same(sms));
+        let new: Vec<Sms> =
+            theirs.flat_map(|(_, theirs)| &theirs.codes).filter(is_new).cloned().collect();
+        for sms in new {
+            self.write(entry, Record::Code(sms));
+        }
+    }
+
     /// Whether the order of a purchase belongs to another living process: that one bought it, or it
     /// claimed it, and this one has taken it over from a process that ended.
     fn belongs_to_another(&self, entry: &Entry) -> bool {
@@ -693,6 +707,9 @@ impl Ledger {
             self.found(entry, &order, now);
         }
         let held = self.by_activation.get(id).copied();
+        if let Some(entry) = held.filter(|entry| self.purchases[entry].is_adopted) {
+            self.write(entry, Record::Held);
+        }
         let Some(entry) = held.and_then(|held| self.purchases.get_mut(&held)) else {
             self.remember(id).holders += 1;
             return (None, None);
@@ -1361,6 +1378,7 @@ impl Ledger {
                 }
             }
             Record::Kept => entry.custody = Custody::Kept,
+            Record::Held => entry.is_adopted = false,
             Record::Resolved(resolution) => {
                 if let State::Unknown(lost) = &entry.state {
                     entry.before_answer = Some(lost.clone());

@@ -89,6 +89,8 @@ pub(crate) enum Record {
     Lapsed,
     /// The caller keeps the number: it is not listed any more.
     Kept,
+    /// A caller of this process claims the order, which was taken over.
+    Held,
     /// The caller resolved an unknown purchase.
     Resolved(Resolution),
 }

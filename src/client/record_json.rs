@@ -220,6 +220,7 @@ pub(super) fn to_json(entry: EntryId, record: &Record, from: Option<&str>) -> St
         }
         Record::Lapsed => named("lapsed"),
         Record::Kept => named("kept"),
+        Record::Held => named("held"),
         Record::Resolved(Resolution::NotMade) => named("resolved"),
         Record::Resolved(Resolution::Made(id)) => {
             Line { record: "resolved", activation_id: Some(id), ..line }
@@ -302,6 +303,7 @@ pub(super) fn from_json(
         "priced" => Record::Priced(amount(object, "price_micros")?),
         "lapsed" => Record::Lapsed,
         "kept" => Record::Kept,
+        "held" => Record::Held,
         "resolved" => Record::Resolved(match text("activation_id") {
             Some(id) => Resolution::Made(id),
             None => Resolution::NotMade,

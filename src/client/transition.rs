@@ -90,9 +90,13 @@ impl Client {
         wanted: SetStatus,
         known: &mut KnownState<'_>,
     ) -> Result<Transition> {
-        if wanted != SetStatus::SmsSent && self.ledger().lacks_order(id) {
+        let is_cancel = is_cancel(wanted);
+        if is_cancel || (wanted != SetStatus::SmsSent && self.ledger().lacks_order(id)) {
             self.try_read_journal();
             self.ledger().copy_order_of_other_process(id);
+        }
+        if is_cancel {
+            self.ledger().learn_codes(id);
         }
         match wanted {
             SetStatus::SmsSent => {}

@@ -178,6 +178,47 @@ fn order_of_another_process_keeps_its_codes_and_its_end() {
     }
 }
 
+/// The service accepts a cancellation although it delivered a code.
+#[test]
+fn code_of_another_process_is_paid_after_a_cancellation() {
+    for is_completed in [false, true] {
+        let fixture = Fixture::new();
+        let (buyer, user) = (start(&fixture), start(&fixture));
+        let number = buyer.buy("zz_never");
+        let same = user.client.activation(number.id()).unwrap();
+        fixture.control("sms", json!({"id": number.id(), "code": "4711"}));
+        same.wait_for_code(Duration::from_secs(60)).unwrap();
+        let answer = |action: &str, body: &str| {
+            let rule = json!({"match": {"action": action}, "fault": "html_page", "body": body,
+                "times": 0});
+            fixture.control("faults", rule);
+        };
+        if is_completed {
+            same.complete().unwrap();
+        }
+        answer("getStatus", "STATUS_WAIT_CODE");
+        answer("setStatus", "ACCESS_CANCEL");
+        number.cancel().unwrap();
+        assert_eq!(spent(&buyer), Some(Amount::from_rupees(10)), "completed: {is_completed}");
+    }
+}
+
+#[test]
+fn order_of_a_dead_process_belongs_to_the_one_that_claimed_its_copy() {
+    let fixture = Fixture::new();
+    let (buyer, user) = (start(&fixture), start(&fixture));
+    let id = buyer.buy("zz_never").id().to_owned();
+    let dropped = user.client.activation(&id).unwrap();
+    user.kill();
+    let third = start(&fixture);
+    let held = third.client.activation(&id).unwrap();
+    buyer.kill();
+    let fourth = start(&fixture);
+    assert_eq!(fourth.listed(), (vec![], 0), "the third process holds it");
+    drop((held, dropped));
+    assert_eq!(third.listed(), (vec![id], 0));
+}
+
 #[test]
 fn lease_of_a_dead_process_is_left_to_the_process_that_claimed_it() {
     let fixture = Fixture::new();

@@ -81,6 +81,7 @@ fn every_record() -> Vec<Record> {
         Record::Settled(Closed::Over),
         Record::Priced(Amount::from_micros(1)),
         Record::Kept,
+        Record::Held,
         Record::Lapsed,
         Record::Resolved(Resolution::NotMade),
         Record::Refused("NO_NUMBERS".to_owned()),
