@@ -632,36 +632,39 @@ impl Ledger {
         if !self.lacks_order(id) {
             return;
         }
-        let copy = self.others().find_map(|other| {
+        // Several can have it: the buyer, and those that claimed it. One may have more codes.
+        let theirs = self.others().filter_map(|other| {
             let (entry, ..) = other.newest_purchase(id)?;
-            let purchase = other.purchases.get(&entry)?;
-            Some((purchase.intent.clone(), purchase.records()))
+            other.purchases.get(&entry)
         });
-        let Some((intent, records)) = copy else { return };
+        let furthest = theirs
+            .max_by_key(|entry| (entry.codes.len(), entry.next_requested, entry.is_settled()));
+        let Some(furthest) = furthest else { return };
+        let (intent, records) = (furthest.intent.clone(), furthest.records());
         if self.entry_of(&intent).is_some() {
             return;
         }
-        let entry = match self.begin(None, &intent, Amount::ZERO) {
-            Ok(entry) => entry,
-            Err(failure) => {
-                log::warn!("{}: the journal cannot be written: {failure}", intent.operation());
-                return;
-            }
-        };
         let known = self.known.get_mut(id);
         let known = known.map(|known| std::mem::take(&mut known.codes)).unwrap_or_default();
-        for mut record in records.into_iter().skip(1) {
-            if let Record::Charged { codes, .. } = &mut record {
+        let entry = EntryId(self.next_entry);
+        let copied = |record| match record {
+            Record::Intent { intent, .. } => {
+                let (owner, reserved) = (None, Amount::ZERO);
+                let (is_lease, is_adopted) = (false, false);
+                Some(Record::Intent { owner, intent, reserved, is_lease, is_adopted })
+            }
+            Record::Charged { purchase, at, mut codes, earlier_codes, next_requested } => {
                 let is_new = |sms: &&Sms| !codes.iter().any(|other| other.is_same(sms));
                 let new: Vec<Sms> = known.iter().filter(is_new).cloned().collect();
                 codes.extend(new);
+                Some(Record::Charged { purchase, at, codes, earlier_codes, next_requested })
             }
             // That the other process keeps the number says nothing about this one.
-            if !matches!(record, Record::Kept) {
-                self.write(entry, record);
-            }
-        }
-        self.abandoned(entry);
+            Record::Kept => None,
+            other => Some(other),
+        };
+        let copied = records.into_iter().filter_map(copied).chain([Record::Abandoned]);
+        self.write_all(copied.map(|record| (entry, record)).collect());
     }
 
     /// Records the codes that other living processes received for an order. A delivered code is
@@ -674,7 +677,10 @@ impl Ledger {
         let new: Vec<Sms> =
             theirs.flat_map(|(_, theirs)| &theirs.codes).filter(is_new).cloned().collect();
         for sms in new {
-            self.write(entry, Record::Code(sms));
+            // Several processes can have received it.
+            if !self.purchases[&entry].codes.iter().any(|own| own.is_same(&sms)) {
+                self.write(entry, Record::Code(sms));
+            }
         }
     }
 

@@ -204,6 +204,24 @@ fn code_of_another_process_is_paid_after_a_cancellation() {
 }
 
 #[test]
+fn claim_of_an_order_has_the_codes_of_every_process() {
+    let fixture = Fixture::new();
+    let (buyer, user) = (start(&fixture), start(&fixture));
+    let number = buyer.buy("zz_multi");
+    let same = user.client.activation(number.id()).unwrap();
+    fixture.control("sms", json!({"id": number.id(), "code": "4711"}));
+    same.wait_for_code(Duration::from_secs(60)).unwrap();
+    same.request_next_code().unwrap();
+    // The file of the buyer has no code, and that of the user has the old one.
+    let third = start(&fixture);
+    let claimed = third.client.activation(number.id()).unwrap();
+    let codes: Vec<String> = claimed.codes().iter().map(|sms| sms.code.clone()).collect();
+    assert_eq!(codes, ["4711"]);
+    fixture.control("sms", json!({"id": number.id(), "code": "4712"}));
+    assert_eq!(claimed.wait_for_code(Duration::from_secs(60)).unwrap().code, "4712");
+}
+
+#[test]
 fn order_of_a_dead_process_belongs_to_the_one_that_claimed_its_copy() {
     let fixture = Fixture::new();
     let (buyer, user) = (start(&fixture), start(&fixture));
