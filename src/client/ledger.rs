@@ -632,7 +632,7 @@ impl Ledger {
         if !self.lacks_order(id) {
             return;
         }
-        // Several can have it: the buyer, and those that claimed it. One may have more codes.
+        // Several processes can have it, and one of them may have more codes.
         let theirs = self.others().filter_map(|other| {
             let (entry, ..) = other.newest_purchase(id)?;
             other.purchases.get(&entry)
