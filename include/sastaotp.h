@@ -2309,21 +2309,21 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
  * {"op":"wait_for_code","id":"38496653","timeout_ms":300000}. The operations, most of which have
  * the name of a function, are: get_balance; get_services (service); get_prices (service, country);
  * get_countries; find_country (name); get_orders (limit, page, status); get_number, lease and
- * intend (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price);
- * get_status (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms,
- * accept_same_code, cancel_on_timeout); mark_sms_sent, request_next_code, cancel (id); complete
- * (id, without_code); settle (id, on_too_early: "fail", the default, or "wait"); keep (id);
- * mark_unclaimed (id), which lists a number that no caller holds any longer as unclaimed;
- * reconcile (intent, timeout_ms: 60,000 by default); resolve (intent, and not_made: true or
- * activation_id); settle_leftover_leases (on_too_early); unclaimed; finish (timeout_ms: 10,000 by
- * default); budget_left. The caller settles the number of a lease. If the process ends first,
- * settle_leftover_leases of the next process with the same journal settles it. Required are name,
- * id, status of set_status, timeout_ms of wait_for_code, intent, and service, a country and a
- * price of a purchase. A country is country, any_country: true, or operator, which may be beside
- * country. A price is max_price as text, max_price_micros, or accept_any_price: true. If two of
- * them disagree, the operation is refused. null counts as absent, and a member that the operation
- * does not have is refused. An id is a text in quotes. An intent is the object that
- * sastaotp_intent_json returns.
+ * intend (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price); claim
+ * (id), which returns the activation with this id; get_status (id); set_status (id, status);
+ * wait_for_code (id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout); mark_sms_sent,
+ * request_next_code, cancel (id); complete (id, without_code); settle (id, on_too_early: "fail",
+ * the default, or "wait"); keep (id); mark_unclaimed (id), which lists a number that no caller
+ * holds any longer as unclaimed; reconcile (intent, timeout_ms: 60,000 by default); resolve
+ * (intent, and not_made: true or activation_id); settle_leftover_leases (on_too_early); unclaimed;
+ * finish (timeout_ms: 10,000 by default); budget_left. The caller settles the number of a lease.
+ * If the process ends first, settle_leftover_leases of the next process with the same journal
+ * settles it. Required are name, id, status of set_status, timeout_ms of wait_for_code, intent,
+ * and service, a country and a price of a purchase. A country is country, any_country: true, or
+ * operator, which may be beside country. A price is max_price as text, max_price_micros, or
+ * accept_any_price: true. If two of them disagree, the operation is refused. null counts as
+ * absent, and a member that the operation does not have is refused. An id is a text in quotes. An
+ * intent is the object that sastaotp_intent_json returns.
  *
  * The result of an operation is the "_json" of its function's result. For get_number, lease, buy
  * and reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -2335,6 +2335,21 @@ sastaotp_status sastaotp_queue_submit(const sastaotp_queue *queue,
                                       void *user,
                                       uint64_t *ticket,
                                       sastaotp_error **error);
+
+/**
+ * Starts an operation in JSON like sastaotp_queue_submit, for a language whose own objects decide
+ * how long a number is in use.
+ *
+ * The ticket of a purchase or of claim holds its number until sastaotp_queue_release. An operation
+ * with an id holds its number while it is open. If nothing holds a number any longer and its order
+ * is open, sastaotp_client_unclaimed lists it. Since 0.1.0.
+ */
+SASTAOTP_MUST_USE
+sastaotp_status sastaotp_queue_submit_held(const sastaotp_queue *queue,
+                                           const char *operation,
+                                           void *user,
+                                           uint64_t *ticket,
+                                           sastaotp_error **error);
 
 /**
  * Starts sastaotp_client_get_number, which COSTS MONEY: sastaotp_completion_activation returns the
@@ -2436,6 +2451,15 @@ sastaotp_status sastaotp_queue_submit_reconcile(const sastaotp_queue *queue,
  * 0.1.0.
  */
 bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
+
+/**
+ * Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
+ * sastaotp_queue_cancel does, but without a completion; drops a completion that was not taken; and
+ * ends the hold of sastaotp_queue_submit_held on a number. Returns at once: a finalizer of any
+ * thread may call it. Does nothing if the ticket is unknown, or if `queue` is NULL or belongs to
+ * the parent process. Since 0.1.0.
+ */
+void sastaotp_queue_release(const sastaotp_queue *queue, uint64_t ticket);
 
 /**
  * Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits

@@ -2775,6 +2775,13 @@ public:
         return start(sastaotp_queue_submit, user,
                      detail::c_string("operation", operation).c_str());
     }
+    /// Starts an operation like submit. Its ticket holds the number that it bought or claimed until
+    /// release, see sastaotp_queue_submit_held: for objects of the program that stand for numbers.
+    [[nodiscard]] sastaotp::ticket submit_held(std::string_view operation,
+                                               void *user = nullptr) const {
+        return start(sastaotp_queue_submit_held, user,
+                     detail::c_string("operation", operation).c_str());
+    }
     /// Buys a number. See client::get_number. COSTS MONEY.
     [[nodiscard]] sastaotp::ticket submit_get_number(const number_request &request) const {
         return submit_get_number(request, nullptr);
@@ -2851,6 +2858,11 @@ public:
     /// completion has phase::receive, and the status of the order shows the result.
     bool cancel_ticket(sastaotp::ticket ticket) const noexcept {
         return sastaotp_queue_cancel(object_, static_cast<std::uint64_t>(ticket));
+    }
+    /// Drops a ticket that is no longer needed, in any state: cancels an open operation without a
+    /// completion, drops a completion that was not taken, and ends the hold of submit_held.
+    void release(sastaotp::ticket ticket) const noexcept {
+        sastaotp_queue_release(object_, static_cast<std::uint64_t>(ticket));
     }
     /// Takes at most `capacity` completions, oldest first, and reserves memory for that many. Waits
     /// at most `time` for the first; zero does not wait. Each completion is returned once.

@@ -84,10 +84,21 @@ unsafe fn submit(
     ticket: *mut u64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
+    start(queue, operation, user, false, ticket, error)
+}
+
+unsafe fn start(
+    queue: *const sastaotp_queue,
+    operation: &mut dyn FnMut() -> Result<Operation>,
+    user: *mut c_void,
+    is_held: bool,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
     call(error, || {
         pointer::write(ticket, 0);
         let operation = operation()?;
-        as_queue(queue)?.submit_with_user(operation, user as usize, |begun| {
+        as_queue(queue)?.submit_with_user(operation, user as usize, is_held, |begun| {
             pointer::write(ticket, begun.number());
         })?;
         Ok(())
@@ -111,21 +122,21 @@ unsafe fn submit(
 /// {"op":"wait_for_code","id":"38496653","timeout_ms":300000}. The operations, most of which have
 /// the name of a function, are: get_balance; get_services (service); get_prices (service, country);
 /// get_countries; find_country (name); get_orders (limit, page, status); get_number, lease and
-/// intend (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price);
-/// get_status (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms,
-/// accept_same_code, cancel_on_timeout); mark_sms_sent, request_next_code, cancel (id); complete
-/// (id, without_code); settle (id, on_too_early: "fail", the default, or "wait"); keep (id);
-/// mark_unclaimed (id), which lists a number that no caller holds any longer as unclaimed;
-/// reconcile (intent, timeout_ms: 60,000 by default); resolve (intent, and not_made: true or
-/// activation_id); settle_leftover_leases (on_too_early); unclaimed; finish (timeout_ms: 10,000 by
-/// default); budget_left. The caller settles the number of a lease. If the process ends first,
-/// settle_leftover_leases of the next process with the same journal settles it. Required are name,
-/// id, status of set_status, timeout_ms of wait_for_code, intent, and service, a country and a
-/// price of a purchase. A country is country, any_country: true, or operator, which may be beside
-/// country. A price is max_price as text, max_price_micros, or accept_any_price: true. If two of
-/// them disagree, the operation is refused. null counts as absent, and a member that the operation
-/// does not have is refused. An id is a text in quotes. An intent is the object that
-/// sastaotp_intent_json returns.
+/// intend (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price); claim
+/// (id), which returns the activation with this id; get_status (id); set_status (id, status);
+/// wait_for_code (id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout); mark_sms_sent,
+/// request_next_code, cancel (id); complete (id, without_code); settle (id, on_too_early: "fail",
+/// the default, or "wait"); keep (id); mark_unclaimed (id), which lists a number that no caller
+/// holds any longer as unclaimed; reconcile (intent, timeout_ms: 60,000 by default); resolve
+/// (intent, and not_made: true or activation_id); settle_leftover_leases (on_too_early); unclaimed;
+/// finish (timeout_ms: 10,000 by default); budget_left. The caller settles the number of a lease.
+/// If the process ends first, settle_leftover_leases of the next process with the same journal
+/// settles it. Required are name, id, status of set_status, timeout_ms of wait_for_code, intent,
+/// and service, a country and a price of a purchase. A country is country, any_country: true, or
+/// operator, which may be beside country. A price is max_price as text, max_price_micros, or
+/// accept_any_price: true. If two of them disagree, the operation is refused. null counts as
+/// absent, and a member that the operation does not have is refused. An id is a text in quotes. An
+/// intent is the object that sastaotp_intent_json returns.
 ///
 /// The result of an operation is the "_json" of its function's result. For get_number, lease, buy
 /// and reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -142,6 +153,30 @@ pub unsafe extern "C" fn sastaotp_queue_submit(
         queue,
         &mut || Operation::from_json(required_text(operation, "operation")?),
         user,
+        ticket,
+        error,
+    )
+}
+
+/// Starts an operation in JSON like sastaotp_queue_submit, for a language whose own objects decide
+/// how long a number is in use.
+///
+/// The ticket of a purchase or of claim holds its number until sastaotp_queue_release. An operation
+/// with an id holds its number while it is open. If nothing holds a number any longer and its order
+/// is open, sastaotp_client_unclaimed lists it. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_submit_held(
+    queue: *const sastaotp_queue,
+    operation: *const c_char,
+    user: *mut c_void,
+    ticket: *mut u64,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    start(
+        queue,
+        &mut || Operation::from_json(required_text(operation, "operation")?),
+        user,
+        true,
         ticket,
         error,
     )
@@ -326,6 +361,20 @@ pub unsafe extern "C" fn sastaotp_queue_cancel(queue: *const sastaotp_queue, tic
     read_or(queue, false, |queue| {
         queue.0.get().is_some_and(|queue| queue.cancel(Ticket::from_number(ticket)))
     })
+}
+
+/// Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
+/// sastaotp_queue_cancel does, but without a completion; drops a completion that was not taken; and
+/// ends the hold of sastaotp_queue_submit_held on a number. Returns at once: a finalizer of any
+/// thread may call it. Does nothing if the ticket is unknown, or if `queue` is NULL or belongs to
+/// the parent process. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_release(queue: *const sastaotp_queue, ticket: u64) {
+    read_or(queue, (), |queue| {
+        if let Some(queue) = queue.0.get() {
+            queue.release(Ticket::from_number(ticket));
+        }
+    });
 }
 
 /// Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits

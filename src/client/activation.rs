@@ -133,6 +133,10 @@ pub(crate) struct UnheldActivation {
 }
 
 impl UnheldActivation {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Claims the order. If a handle of it is left, the claim shares its state.
     pub(crate) fn claim(self) -> Activation {
         let Self { client, id, purchase, shared } = self;
@@ -178,9 +182,15 @@ impl Activation {
         Self { client, purchase: Some(purchase), shared }
     }
 
-    pub(super) fn claimed(client: Client, id: &str) -> Result<Self> {
+    /// Fails if no activation can have this id.
+    pub(crate) fn check_id(id: &str) -> Result<()> {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
+        Ok(())
+    }
+
+    pub(super) fn claimed(client: Client, id: &str) -> Result<Self> {
+        Self::check_id(id)?;
         // The order of a purchase or a handle of this process is not claimed by another one.
         let (is_held, is_candidate) = {
             let ledger = client.ledger();

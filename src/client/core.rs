@@ -220,9 +220,19 @@ impl Client {
         self.now().monotonic.saturating_add(self.timeout)
     }
 
+    /// Returns the longest time of a call.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Returns the time until `deadline`; zero if it has passed.
     pub(super) fn left(&self, deadline: Duration) -> Duration {
         deadline.saturating_sub(self.now().monotonic)
+    }
+
+    /// Returns whether the account has a journal.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.shared.account.journal().is_some()
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {

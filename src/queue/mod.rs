@@ -113,21 +113,44 @@ impl Queue {
     /// Starts an operation. Fails only if the operation can never run, for example because its id
     /// is not valid or the queue is closed.
     pub fn submit(&self, operation: Operation) -> Result<Ticket> {
-        self.submit_with_user(operation, 0, |_| {})
+        self.submit_with_user(operation, 0, false, |_| {})
+    }
+
+    /// Starts an operation like [`Self::submit`], for a caller whose own handles decide how long an
+    /// activation is in use.
+    ///
+    /// A ticket whose result is an activation holds it until [`Self::release`]. An operation with
+    /// an id holds its activation while it is open. When nothing holds an activation any longer and
+    /// its order is open, [`Client::unclaimed`] lists it.
+    pub fn submit_held(&self, operation: Operation) -> Result<Ticket> {
+        self.submit_with_user(operation, 0, true, |_| {})
+    }
+
+    /// Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
+    /// [`Self::cancel`] does, but without a completion; drops a completion that was not taken; and
+    /// ends the hold of [`Self::submit_held`] on an activation. Does nothing for an unknown ticket.
+    pub fn release(&self, ticket: Ticket) {
+        let mut state = self.shared.lock();
+        state.release(&self.shared.client, ticket);
+        self.shared.ready_fd.set(state.has_completions() && !state.closed);
+        // A caller of `join` may wait for the ticket.
+        self.shared.completed_changed();
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
-    /// Submits an operation with a value that its completion returns. Calls `announce` with the
+    /// Submits an operation with a value that its completion returns. `is_held` is the difference
+    /// between [`Self::submit`] and [`Self::submit_held`]. Calls `announce` with the
     /// ticket before the operation starts, so that no other thread can take its completion earlier.
     #[doc(hidden)]
     pub fn submit_with_user(
         &self,
         operation: Operation,
         user: usize,
+        is_held: bool,
         announce: impl FnOnce(Ticket),
     ) -> Result<Ticket> {
         let mut state = self.shared.lock();
-        let ticket = state.submit(&self.shared.client, operation, user)?;
+        let ticket = state.submit(&self.shared.client, operation, user, is_held)?;
         announce(ticket);
         self.shared.dispatch(state);
         Ok(ticket)

@@ -72,6 +72,11 @@ pub enum Operation {
         /// The price that it may have.
         limit: PriceLimit,
     },
+    /// [`Client::activation`].
+    Claim {
+        /// The activation.
+        id: String,
+    },
     /// [`Activation::get_status`].
     GetStatus {
         /// The activation.
@@ -202,6 +207,9 @@ pub(super) enum Job {
     Choose(Box<Fallback>),
     /// An attempt of such a purchase, with the deadline of a caller who set a timeout.
     Attempt(Box<Fallback>, Option<Duration>),
+    /// An operation on an activation that no handle of this process holds: claiming it uses the
+    /// journal, which can take a while.
+    Claim(Box<Operation>),
     Wait(Box<WaitTask>),
     Settle(Box<SettleTask>),
     Reconcile(Box<ReconcileTask>),
@@ -222,6 +230,7 @@ impl Job {
             | Self::Buy(..)
             | Self::Choose(_)
             | Self::Attempt(..)
+            | Self::Claim(_)
             | Self::Reconcile(_) => None,
         }
     }
@@ -245,7 +254,7 @@ impl Operation {
     // Hidden: for this project's C functions and tests, not part of the API.
     /// The names of all operations, as `op` spells them.
     #[doc(hidden)]
-    pub const NAMES: [&'static str; 28] = [
+    pub const NAMES: [&'static str; 29] = [
         "get_balance",
         "get_services",
         "get_prices",
@@ -258,6 +267,7 @@ impl Operation {
         "intend",
         "buy",
         "reget_number",
+        "claim",
         "get_status",
         "set_status",
         "wait_for_code",
@@ -293,6 +303,7 @@ impl Operation {
             Self::Intend(_) => "intend",
             Self::Buy { .. } => "buy",
             Self::RegetNumber { .. } => "reget_number",
+            Self::Claim { .. } => "claim",
             Self::GetStatus { .. } => "get_status",
             Self::SetStatus { .. } => "set_status",
             Self::WaitForCode { .. } => "wait_for_code",
@@ -325,6 +336,40 @@ impl Operation {
             Self::WaitForCode { cancel_on_timeout, .. } => *cancel_on_timeout,
             _ => false,
         }
+    }
+
+    /// The id of the activation that the operation claims, if it claims one.
+    pub(super) fn claimed_id(&self) -> Option<&str> {
+        match self {
+            Self::Claim { id }
+            | Self::GetStatus { id }
+            | Self::SetStatus { id, .. }
+            | Self::WaitForCode { id, .. }
+            | Self::MarkSmsSent { id }
+            | Self::RequestNextCode { id }
+            | Self::Complete { id, .. }
+            | Self::Cancel { id }
+            | Self::Settle { id, .. }
+            | Self::Keep { id } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Fails if an operation on an activation can never run.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Self::SetStatus { status, .. } = self {
+            read_status(*status)?;
+        }
+        self.claimed_id().map_or(Ok(()), Activation::check_id)
+    }
+
+    /// Shortens the timeout of a wait by the time that claiming its activation took.
+    pub(super) fn after(mut self, elapsed: Duration) -> Self {
+        if let Self::WaitForCode { timeout_ms, .. } = &mut self {
+            *timeout_ms =
+                timeout_ms.saturating_sub(elapsed.as_millis().try_into().unwrap_or(u64::MAX));
+        }
+        self
     }
 
     /// Turns the operation into a job. `claim` returns the activation of an id: the same one for
@@ -386,14 +431,15 @@ impl Operation {
             Self::RegetNumber { id, limit } => {
                 buy(Box::new(move |client| client.reget_intent(&id, limit)))
             }
+            Self::Claim { id } => {
+                let activation = claim(&id)?;
+                Job::Local(Box::new(|_| Ok(Output::Activation(activation))))
+            }
             Self::GetStatus { id } => on(claim(&id)?, |number| {
                 number.status().map(|answer| Output::Json(answered(&answer)))
             }),
             Self::SetStatus { id, status } => {
-                let status = SetStatus::from_value(status).ok_or_else(|| {
-                    let reason = format!("invalid status {status}: use 8 or -1, 1, 3, or 6");
-                    Error::config("reading an operation", reason)
-                })?;
+                let status = read_status(status)?;
                 on(claim(&id)?, move |number| {
                     number.set_status(status).map(|answer| Output::Json(answered(&answer)))
                 })
@@ -457,6 +503,13 @@ impl Operation {
             }
         })
     }
+}
+
+fn read_status(status: i32) -> Result<SetStatus> {
+    SetStatus::from_value(status).ok_or_else(|| {
+        let reason = format!("invalid status {status}: use 8 or -1, 1, 3, or 6");
+        Error::config("reading an operation", reason)
+    })
 }
 
 fn wait_options(

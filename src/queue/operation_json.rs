@@ -91,6 +91,7 @@ impl<'a> Members<'a> {
             "complete" => {
                 Operation::Complete { id: self.id()?, without_code: self.flag("without_code")? }
             }
+            "claim" => Operation::Claim { id: self.id()? },
             "cancel" => Operation::Cancel { id: self.id()? },
             "settle" => Operation::Settle { id: self.id()?, on_too_early: self.on_too_early()? },
             "keep" => Operation::Keep { id: self.id()? },

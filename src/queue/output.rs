@@ -9,7 +9,8 @@ use crate::{Activation, Reconciliation, Settlement, Sms};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Output {
-    /// The number that `get_number`, `lease`, `buy` or `reget_number` bought.
+    /// The number that `get_number`, `lease`, `buy` or `reget_number` bought, or that `claim`
+    /// claimed.
     Activation(Activation),
     /// The code of `wait_for_code`.
     Sms(Sms),

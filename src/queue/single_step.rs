@@ -69,7 +69,8 @@ impl Queue {
                 continue;
             };
             drop(state);
-            let is_call = matches!(job, Job::Call(_) | Job::Buy(..) | Job::Attempt(..));
+            let is_call =
+                matches!(job, Job::Call(_) | Job::Claim(_) | Job::Buy(..) | Job::Attempt(..));
             let work = move || shared.run(ticket, job, &handle);
             return SingleStep::Work { ticket, is_call, work: Box::new(work) };
         }

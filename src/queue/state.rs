@@ -27,6 +27,10 @@ static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 #[derive(Default)]
 pub(super) struct State {
     entries: HashMap<Ticket, Entry>,
+    /// The activation that each ticket holds until it is released.
+    held: HashMap<Ticket, Box<str>>,
+    /// How many tickets and open operations hold each activation.
+    holds: HashMap<Box<str>, usize>,
     /// The open operations on each activation.
     operations: HashMap<Box<str>, Vec<Ticket>>,
     schedule: Schedule,
@@ -100,11 +104,15 @@ enum Finished {
 struct Entry {
     /// The value of the caller that the completion returns.
     user: usize,
+    /// Whether the queue uses the activation only as long as tickets hold it.
+    is_held: bool,
     name: &'static str,
     /// Whether the operation may change an order.
     is_change: bool,
     /// The activation that the operation uses, if it uses one.
     activation: Option<Box<str>>,
+    /// When it was submitted, on the monotonic clock.
+    submitted: Duration,
     /// The deadline of a call, counted from its submission. Other jobs have their own.
     end: Option<Duration>,
     /// `None` while a thread runs it.
@@ -130,23 +138,61 @@ impl State {
         client: &Client,
         operation: Operation,
         user: usize,
+        is_held: bool,
     ) -> Result<Ticket> {
-        let (name, is_change) = (operation.name(), operation.is_change());
+        let name = operation.name();
         if self.is_closing {
             return Err(Error::config(name, "the queue is closed: make another queue"));
         }
         if let Operation::MarkUnclaimed { id } = &operation {
-            self.release(id);
+            self.held.retain(|_, held| **held != **id);
+            self.holds.remove(&**id);
+            self.drop_activation(id);
         }
-        let mut activation = None;
-        let job = operation.into_job(client, |id| {
-            activation = Some(id.into());
-            self.claim(client, id)
-        })?;
+        operation.check()?;
+        let claimed: Option<Box<str>> = operation.claimed_id().map(Into::into);
+        let is_change = operation.is_change();
+        // Claiming an activation that no handle holds reads and writes the journal.
+        let is_slow = |id: &str| client.has_journal() && !self.activations.contains_key(id);
+        let job = if claimed.as_deref().is_some_and(is_slow) {
+            Job::Claim(Box::new(operation))
+        } else {
+            operation.into_job(client, |id| self.claim(client, id))?
+        };
         let ticket = Ticket(NEXT_TICKET.fetch_add(1, Ordering::Relaxed));
         let end = matches!(job, Job::Call(_)).then(|| client.deadline());
-        match &job {
-            Job::Call(_) => self.schedule.add_call(ticket),
+        let unknown = match &job {
+            Job::Reconcile(task) => Some(Box::new(task.cancelled())),
+            _ => None,
+        };
+        self.schedule_new(client, ticket, &job, end);
+        if let Some(id) = &claimed {
+            self.operations.entry(id.clone()).or_default().push(ticket);
+            if is_held {
+                *self.holds.entry(id.clone()).or_default() += 1;
+            }
+        }
+        let entry = Entry {
+            user,
+            is_held,
+            name,
+            is_change: is_change && !matches!(job, Job::Claim(_)),
+            activation: claimed,
+            submitted: client.now().monotonic,
+            end,
+            job: Some(job),
+            running: None,
+            unknown,
+            attempts: Vec::new(),
+        };
+        self.entries.insert(ticket, entry);
+        Ok(ticket)
+    }
+
+    /// Schedules a job that has not begun.
+    fn schedule_new(&mut self, client: &Client, ticket: Ticket, job: &Job, end: Option<Duration>) {
+        match job {
+            Job::Call(_) | Job::Claim(_) => self.schedule.add_call(ticket),
             // A deadline of now, because it need not wait until the service may be called.
             Job::Local(_) => self.schedule.set_end(ticket, client.now().monotonic),
             Job::Buy(_, deadline) | Job::Attempt(_, deadline) => {
@@ -167,19 +213,38 @@ impl State {
         if let Some(end) = end {
             self.schedule.set_end(ticket, end);
         }
-        let unknown = match &job {
-            Job::Reconcile(task) => Some(Box::new(task.cancelled())),
-            _ => None,
+    }
+
+    /// Continues an operation whose activation was claimed, unless its ticket was cancelled. A
+    /// queue that is closing cancels it.
+    pub(super) fn continue_claimed(
+        &mut self,
+        client: &Client,
+        ticket: Ticket,
+        operation: Operation,
+        activation: Activation,
+    ) {
+        let Some(entry) = self.entries.get(&ticket) else { return };
+        let elapsed = client.now().monotonic.saturating_sub(entry.submitted);
+        let is_change = operation.is_change();
+        self.keep(activation.clone());
+        let job = match operation.after(elapsed).into_job(client, |_| Ok(activation)) {
+            Ok(job) => job,
+            Err(error) => return self.finish(client, ticket, Err(error)),
         };
-        let (job, running) = (Some(job), None);
-        let attempts = Vec::new();
-        let entry =
-            Entry { user, name, is_change, activation, end, job, running, unknown, attempts };
-        if let Some(id) = &entry.activation {
-            self.operations.entry(id.clone()).or_default().push(ticket);
+        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        entry.running = None;
+        if self.is_closing {
+            self.cancel(client, ticket);
+            return;
         }
-        self.entries.insert(ticket, entry);
-        Ok(ticket)
+        entry.is_change = is_change;
+        entry.end = matches!(job, Job::Call(_)).then(|| entry.submitted + client.timeout());
+        let end = entry.end;
+        self.schedule_new(client, ticket, &job, end);
+        if let Some(entry) = self.entries.get_mut(&ticket) {
+            entry.job = Some(job);
+        }
     }
 
     fn claim(&mut self, client: &Client, id: &str) -> Result<Activation> {
@@ -189,8 +254,39 @@ impl State {
         Ok(activation)
     }
 
+    /// Ends the interest of a caller in a ticket: cancels an open operation without a completion,
+    /// drops a completion that was not taken, and ends the hold on an activation.
+    pub(super) fn release(&mut self, client: &Client, ticket: Ticket) {
+        if let Some(entry) = self.remove(ticket) {
+            self.schedule.remove(ticket);
+            // The ledger keeps the outcome of a purchase.
+            let _ = entry.end(client);
+        }
+        let bought = self.untaken.get(&ticket).map(|bought| Box::<str>::from(bought.id()));
+        self.results.remove(&ticket);
+        if let Some(id) = bought
+            && !self.holds.contains_key(&id)
+        {
+            self.drop_activation(&id);
+        }
+        if let Some(id) = self.held.remove(&ticket) {
+            self.end_hold(&id);
+        }
+    }
+
+    /// Ends one hold on an activation, and drops the activation after the last one.
+    fn end_hold(&mut self, id: &str) {
+        // `mark_unclaimed` ends all holds at once.
+        let Some(count) = self.holds.get_mut(id) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.holds.remove(id);
+            self.drop_activation(id);
+        }
+    }
+
     /// Drops the activation of a caller that no longer holds it. An open order is then unclaimed.
-    fn release(&mut self, id: &str) {
+    fn drop_activation(&mut self, id: &str) {
         self.untaken.retain(|_, bought| bought.id() != id);
         self.activations.remove(id);
     }
@@ -433,6 +529,18 @@ impl State {
     }
 
     fn finish_with(&mut self, client: &Client, ticket: Ticket, result: Result<Finished>) {
+        let Some(entry) = self.entries.get(&ticket) else { return };
+        let id = match &result {
+            Ok(Finished::Output(Output::Activation(activation))) => Some(activation.id()),
+            Ok(Finished::Purchase(bought)) => Some(bought.id()),
+            _ => None,
+        };
+        if entry.is_held
+            && let Some(id) = id
+        {
+            self.held.insert(ticket, id.into());
+            *self.holds.entry(id.into()).or_default() += 1;
+        }
         let Some(entry) = self.remove(ticket) else { return };
         self.schedule.remove(ticket);
         self.complete(ticket, entry.user, result);
@@ -451,6 +559,11 @@ impl State {
             if operations.is_empty() {
                 self.operations.remove(id);
             }
+        }
+        if entry.is_held
+            && let Some(id) = &entry.activation
+        {
+            self.end_hold(id);
         }
         Some(entry)
     }
@@ -534,6 +647,8 @@ impl State {
             let _ = entry.end(client);
         }
         self.schedule = Schedule::default();
+        self.held.clear();
+        self.holds.clear();
         // An open order that no other handle holds is unclaimed from now on.
         self.untaken.clear();
         self.activations.clear();

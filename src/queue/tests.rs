@@ -598,7 +598,7 @@ fn a_ticket_of_another_queue_is_refused() {
     other
         .shared
         .lock()
-        .submit(&fixture.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap(), 0)
+        .submit(&fixture.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap(), 0, false)
         .unwrap();
     assert!(!other.cancel(ticket));
     assert_eq!(other.join(ticket, Duration::MAX).unwrap_err().kind(), ErrorKind::Config);
@@ -836,7 +836,7 @@ fn every_completion_reaches_its_user_value() {
             if user >= count {
                 break;
             }
-            let ticket = queue.submit_with_user(operation(user), user, |_| {}).unwrap();
+            let ticket = queue.submit_with_user(operation(user), user, false, |_| {}).unwrap();
             submitted[user].store(ticket.number(), Ordering::Relaxed);
             if user.is_multiple_of(10) {
                 queue.cancel(ticket);
@@ -875,7 +875,7 @@ fn every_ending_returns_the_user_value() {
     let mut submit = |fixture: &Fixture, json: &str| {
         let user = users.len() + 1;
         let operation = Operation::from_json(json).unwrap();
-        let ticket = fixture.queue.submit_with_user(operation, user, |_| {}).unwrap();
+        let ticket = fixture.queue.submit_with_user(operation, user, false, |_| {}).unwrap();
         users.insert(ticket, user);
         ticket
     };
@@ -940,6 +940,75 @@ fn a_taken_purchase_is_held_by_its_taker() {
         drop(activation);
         assert_eq!(listed(&fixture), usize::from(!queue_holds), "{name}: the taker dropped it");
     }
+}
+
+#[test]
+fn a_number_is_listed_when_its_last_ticket_is_released() {
+    let claim = |id: &str| format!(r#"{{"op":"claim","id":"{id}"}}"#);
+    let wait = r#"{"op":"wait_for_code","id":"again_12000","timeout_ms":900000}"#;
+    let status = r#"{"op":"get_status","id":"again_12000"}"#;
+    let buy = r#"{"op":"get_number","service":"again","country":"22","max_price":"9"}"#;
+    let mut fixture = Fixture::new();
+    let listed = |fixture: &Fixture| fixture.client.unclaimed().len();
+    let submit = |fixture: &mut Fixture, json: &str| {
+        let ticket = fixture.queue.submit_held(Operation::from_json(json).unwrap()).unwrap();
+        let end = fixture.now() + MS;
+        fixture.run(end);
+        ticket
+    };
+    let bought = submit(&mut fixture, buy);
+    assert_eq!(listed(&fixture), 0, "the purchase holds it");
+    let claimed = submit(&mut fixture, &claim("again_12000"));
+    fixture.queue.release(bought);
+    assert_eq!(listed(&fixture), 0, "the claim holds it");
+    fixture.queue.release(bought);
+    assert_eq!(listed(&fixture), 0, "a second release does nothing");
+    let waiting = submit(&mut fixture, wait);
+    fixture.queue.release(claimed);
+    assert_eq!(listed(&fixture), 0, "the open wait holds it");
+    fixture.queue.release(waiting);
+    assert_eq!((listed(&fixture), fixture.queue.open()), (1, 0), "nothing holds it");
+    assert!(
+        fixture.queue.take(1, Duration::ZERO).is_empty(),
+        "a released ticket has no completion"
+    );
+    submit(&mut fixture, status);
+    assert_eq!(listed(&fixture), 1, "an operation holds it only while it is open");
+
+    let first = submit(&mut fixture, &claim("again_12000"));
+    submit(&mut fixture, r#"{"op":"mark_unclaimed","id":"again_12000"}"#);
+    assert_eq!(listed(&fixture), 1, "mark_unclaimed ends all holds");
+    submit(&mut fixture, &claim("again_12000"));
+    fixture.queue.release(first);
+    assert_eq!(listed(&fixture), 0, "an ended hold does not end a new one");
+}
+
+#[test]
+fn a_released_purchase_is_not_sent_or_its_number_is_listed() {
+    let mut fixture = Fixture::new();
+    let ticket = fixture.buy();
+    fixture.queue.release(ticket);
+    fixture.run(SECOND);
+    assert_eq!(*fixture.service.purchases.lock().unwrap(), 0, "it had not begun");
+    let ticket = fixture.buy();
+    while fixture.queue.open() > 0 {
+        fixture.work();
+    }
+    fixture.queue.release(ticket);
+    assert_eq!(fixture.client.unclaimed().len(), 1, "its completion was not taken");
+    assert!(fixture.queue.take(1, Duration::ZERO).is_empty());
+    assert_eq!(fixture.queue.join(ticket, Duration::ZERO).unwrap_err().kind(), ErrorKind::Config);
+
+    let service = HoldingService::holding(&["getNumber"]);
+    let (client, queue) = service.queue(1);
+    let ticket = submit(&queue, BUY);
+    service.wait_for("getNumber", 1);
+    queue.release(ticket);
+    assert_eq!(queue.open(), 0);
+    service.release("getNumber");
+    client.finish(60 * SECOND);
+    assert_eq!(client.unclaimed().len(), 1, "it was in flight");
+    assert!(queue.take(1, Duration::ZERO).is_empty());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::latency_histogram::LatencyHistogram;
-use super::operation::{Job, WorkKind};
+use super::operation::{Job, Operation, WorkKind};
 use super::output::Output;
 use super::schedule::Pick;
 use super::state::{State, Timer};
@@ -90,6 +90,11 @@ impl Shared {
             self.ready_fd.set(true);
             self.completed.notify_all();
         }
+    }
+
+    /// Wakes the callers that wait for a ticket, after one was dropped.
+    pub(super) fn completed_changed(&self) {
+        self.completed.notify_all();
     }
 
     /// Ends all operations and threads, without completions.
@@ -339,7 +344,7 @@ impl Shared {
                         continue;
                     };
                     // Calls and tasks alternate, so that a flood of one does not delay the other.
-                    task_first = matches!(job, Job::Call(_));
+                    task_first = matches!(job, Job::Call(_) | Job::Claim(_));
                     state.pool(kind).busy += 1;
                     self.dispatch(state);
                     if let Some(due) = due {
@@ -414,6 +419,7 @@ impl Shared {
                 let deadline = deadline.unwrap_or_else(|| handle.deadline());
                 self.attempt(ticket, fallback, deadline, handle);
             }
+            Job::Claim(operation) => self.claim(ticket, *operation),
             Job::Wait(task) => self.step(ticket, task, Job::Wait, Output::Sms, handle),
             Job::Settle(task) => self.step(ticket, task, Job::Settle, Output::Settlement, handle),
             Job::SettleLeases(task) => self.step(ticket, task, Job::SettleLeases, json, handle),
@@ -448,6 +454,21 @@ impl Shared {
                 state.sleep(&self.client, ticket, into_job(task), until);
                 self.announce(&state);
             }
+        }
+    }
+
+    /// Claims the activation of an operation, which then continues as if it was submitted now.
+    #[inline(never)]
+    fn claim(self: &Arc<Self>, ticket: Ticket, operation: Operation) {
+        let id = operation.claimed_id().unwrap_or_default().to_owned();
+        match guarded(|| self.client.activation(&id)) {
+            Ok(activation) => {
+                let mut state = self.lock();
+                state.continue_claimed(&self.client, ticket, operation, activation);
+                self.announce(&state);
+                self.dispatch(state);
+            }
+            Err(error) => self.finish(ticket, Err(error)),
         }
     }
 

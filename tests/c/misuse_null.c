@@ -178,6 +178,8 @@ static void queues(const sastaotp_client *client, const sastaotp_queue *queue,
     REJECTED(PLACE, sastaotp_queue_new(client, 1, NULL, error));
     REJECTED_SUBMIT("queue", sastaotp_queue_submit(NULL, operation, NULL, &ticket, error));
     REJECTED_SUBMIT("operation", sastaotp_queue_submit(queue, NULL, NULL, &ticket, error));
+    REJECTED_SUBMIT("queue", sastaotp_queue_submit_held(NULL, operation, NULL, &ticket, error));
+    REJECTED_SUBMIT("operation", sastaotp_queue_submit_held(queue, NULL, NULL, &ticket, error));
     REJECTED_SUBMIT("queue",
                     sastaotp_queue_submit_get_number(NULL, request, NULL, &ticket, error));
     REJECTED_SUBMIT("request", sastaotp_queue_submit_get_number(queue, NULL, NULL, &ticket, error));

@@ -24,6 +24,7 @@ static const struct {
     {"a_failed_read_has_every_field", a_failed_read_has_every_field},
     {"fd_is_readable_while_completions_wait", fd_is_readable_while_completions_wait},
     {"a_cancelled_purchase_is_listed", a_cancelled_purchase_is_listed},
+    {"a_released_ticket_holds_nothing", a_released_ticket_holds_nothing},
     {"invalid_operations_are_rejected", invalid_operations_are_rejected},
     {"threads_share_one_queue", threads_share_one_queue},
     {"a_queue_ends_while_connections_hang", a_queue_ends_while_connections_hang},

@@ -25,6 +25,7 @@ void a_failed_read_has_every_field(void);
 /* suite_queue.c: many operations at once. */
 void fd_is_readable_while_completions_wait(void);
 void a_cancelled_purchase_is_listed(void);
+void a_released_ticket_holds_nothing(void);
 void invalid_operations_are_rejected(void);
 void threads_share_one_queue(void);
 void a_queue_ends_while_connections_hang(void);

@@ -155,6 +155,52 @@ void a_cancelled_purchase_is_listed(void) {
     sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
 }
 
+static uint64_t submit_held(const sastaotp_queue *queue, const char *operation) {
+    sastaotp_error *error = NULL;
+    uint64_t ticket = 0;
+    WORKS(sastaotp_queue_submit_held(queue, operation, NULL, &ticket, &error));
+    return ticket;
+}
+
+static void check_listed(const sastaotp_queue *queue, const char *expected) {
+    char *json = result_of(queue, "{\"op\":\"unclaimed\"}");
+    CHECK_CONTAINS(json, expected);
+    free(json);
+}
+
+void a_released_ticket_holds_nothing(void) {
+    int before = threads();
+    sastaotp_client *client = sandbox_client();
+    sastaotp_queue *queue = queue_of(client);
+    uint64_t bought = submit_held(queue, "{\"op\":\"get_number\",\"service\":\"zz_never\","
+                                         "\"country\":\"22\",\"max_price\":\"80\"}");
+    sastaotp_completion *completion = join(queue, bought);
+    char id[65];
+    snprintf(id, sizeof id, "%s",
+             sastaotp_activation_id(sastaotp_completion_activation(completion)));
+    sastaotp_completion_free(completion);
+    check_listed(queue, "[]");
+    uint64_t claimed = submit_held(queue, operation_on("claim", id, ""));
+    completion = join(queue, claimed);
+    CHECK_CONTAINS(sastaotp_completion_json(completion), id);
+    sastaotp_completion_free(completion);
+    sastaotp_queue_release(queue, bought);
+    check_listed(queue, "[]");
+    sastaotp_queue_release(queue, claimed);
+    sastaotp_queue_release(queue, claimed);
+    check_listed(queue, id);
+    /* An open operation ends without a completion. */
+    uint64_t wait = submit_held(queue, operation_on("wait_for_code", id, ",\"timeout_ms\":60000"));
+    check_listed(queue, "[]");
+    sastaotp_queue_release(queue, wait);
+    CHECK_INT(sastaotp_queue_open_count(queue), 0);
+    CHECK_INT(take(queue, 8, 0), 0);
+    check_listed(queue, id);
+    queue_ends(queue, before);
+    sastaotp_client_free(client);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
+}
+
 void invalid_operations_are_rejected(void) {
     static const struct {
         const char *operation, *message;

@@ -5,9 +5,10 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sastaotp::clock::Clock as _;
 use sastaotp::{
-    Amount, Charge, Durability, ErrorKind, Intent, NumberRequest, OnTooEarly, Resolution, Retry,
-    SettlementState,
+    Amount, Charge, Durability, ErrorKind, Intent, NumberRequest, OnTooEarly, Operation, Output,
+    Queue, Resolution, Retry, SettlementState, SingleStep,
 };
 use serde_json::json;
 
@@ -301,6 +302,94 @@ fn locked_folder_delays_no_look_and_refuses_a_purchase() {
     assert_eq!(error.retry(), Retry::After(Duration::from_secs(1)), "{error}");
     other.unlock().unwrap();
     process.buy("zz_never");
+}
+
+#[test]
+fn submitting_to_a_queue_reads_no_file() {
+    let fixture = Fixture::new();
+    let process = fixture.start();
+    let id = process.buy("zz_never").id().to_owned();
+    process.kill();
+    let next = fixture.start();
+    let queue = Queue::without_workers(&next.client).unwrap();
+    let reads = || fixture.machine.operations().len();
+    let work = || match queue.step(false) {
+        SingleStep::Work { work, .. } => work(),
+        _ => panic!("nothing is due"),
+    };
+    let submit = |arguments: &str| {
+        let before = reads();
+        let json = format!(r#"{{"id":"{id}","op":{arguments}}}"#);
+        let ticket = queue.submit_held(Operation::from_json(&json).unwrap()).unwrap();
+        assert_eq!(reads(), before, "{arguments}");
+        ticket
+    };
+    let listed = (vec![id.clone()], 0);
+    // Each holds the number only as long as it is open.
+    for arguments in [
+        r#""get_status""#,
+        r#""set_status","status":1"#,
+        r#""wait_for_code","timeout_ms":60000"#,
+        r#""mark_sms_sent""#,
+        r#""request_next_code""#,
+        r#""complete""#,
+        r#""cancel""#,
+        r#""settle""#,
+        r#""keep""#,
+        r#""claim""#,
+    ] {
+        let ticket = submit(arguments);
+        assert_eq!(next.listed(), listed, "{arguments}: not claimed yet");
+        work();
+        assert_eq!(next.listed(), (vec![], 0), "{arguments}: claimed, and not run yet");
+        queue.release(ticket);
+        assert_eq!(next.listed(), listed, "{arguments}");
+    }
+    assert_eq!(fixture.refunded(), [""; 0]);
+
+    let claimed = submit(r#""claim""#);
+    work();
+    work();
+    let taken = queue.join(claimed, Duration::ZERO).unwrap().unwrap();
+    let Ok(Output::Activation(number)) = taken.result else { panic!("{taken:?}") };
+    assert!(number.phone_number().is_some());
+    drop(number);
+    assert_eq!(next.listed(), (vec![], 0), "the ticket holds it");
+
+    let cancelled = submit(r#""get_status""#);
+    queue.cancel(cancelled);
+    queue.release(claimed);
+    assert_eq!(next.listed(), listed);
+}
+
+#[test]
+fn wait_lasts_from_its_submission_although_its_number_is_claimed_later() {
+    let fixture = Fixture::new();
+    let process = fixture.start();
+    let id = process.buy("zz_never").id().to_owned();
+    process.kill();
+    let next = fixture.start();
+    let queue = Queue::without_workers(&next.client).unwrap();
+    let json = format!(r#"{{"op":"wait_for_code","id":"{id}","timeout_ms":60000}}"#);
+    let start = fixture.clock.now().monotonic;
+    let ticket = queue.submit(Operation::from_json(&json).unwrap()).unwrap();
+    fixture.clock.advance(Duration::from_secs(40));
+    let completion = loop {
+        match queue.step(false) {
+            SingleStep::Work { work, .. } => work(),
+            SingleStep::Rest(at) => {
+                fixture.clock.advance(at.saturating_sub(fixture.clock.now().monotonic));
+            }
+            SingleStep::Nothing => panic!("nothing is scheduled"),
+        }
+        if let Some(completion) = queue.join(ticket, Duration::ZERO).unwrap() {
+            break completion;
+        }
+    };
+    assert_eq!(completion.result.unwrap_err().kind(), ErrorKind::WaitTimeout);
+    let elapsed = fixture.clock.now().monotonic.saturating_sub(start);
+    let minute = Duration::from_secs(60);
+    assert!(minute <= elapsed && elapsed < minute + Duration::from_secs(1), "{elapsed:?}");
 }
 
 #[test]
