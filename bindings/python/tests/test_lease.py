@@ -135,7 +135,7 @@ def test_code_survives_a_failed_completion(
         with client.lease("zz_ok", country="22", max_price=80) as number:
             return number.wait_for_code(timeout=30).code
 
-    with sastaotp_sandbox.client(key, timeout=2) as client:
+    with sastaotp_sandbox.client(key, timeout=HANG) as client:
         assert len(receive_code(client)) == 6
         (listed,) = client.unclaimed()
         assert listed.purchase is not None
@@ -147,7 +147,7 @@ async def test_code_survives_a_failed_completion_with_asyncio(
 ) -> None:
     key = sastaotp_sandbox.key()
     sastaotp_sandbox.control("faults", SET_STATUS_FAILS, api_key=key)
-    async with sastaotp_sandbox.async_client(key, timeout=2) as client:
+    async with sastaotp_sandbox.async_client(key, timeout=HANG) as client:
         async with client.lease("zz_ok", country="22", max_price=80) as number:
             code = (await number.wait_for_code(timeout=30)).code
         assert number.code is not None
