@@ -12,11 +12,11 @@ import time
 import warnings
 from asyncio.selector_events import BaseSelectorEventLoop
 from pathlib import Path
-from typing import AsyncIterator, Callable, Iterator
+from typing import Any, AsyncIterator, Callable, Iterator, List, NamedTuple
 
 import pytest
 
-from sastaotp import AsyncClient, Client
+from sastaotp import AsyncClient, Client, _settings
 from sastaotp.testing import Sandbox
 
 #: The root of the checkout, which has the header and the shared cases.
@@ -85,6 +85,33 @@ async def until_async(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition did not become true"
         await asyncio.sleep(0.01)
+
+
+async def until_submitted(client: AsyncClient) -> None:
+    """Run the event loop until an operation of the client is submitted and not complete."""
+    await until_async(lambda: client._reader is not None and client._reader._submitted)
+
+
+class Join(NamedTuple):
+    """A slice of the wait of a blocked call."""
+
+    ticket: int
+    timeout_ms: int
+
+
+@pytest.fixture
+def joins(monkeypatch: pytest.MonkeyPatch) -> List[Join]:
+    """Records the joins of blocked calls. A call whose ticket is here has been submitted."""
+    recorded: List[Join] = []
+    call = _settings.call
+
+    def record(lib: Any, name: str, *arguments: Any) -> None:
+        if name == "sastaotp_queue_join":
+            recorded.append(Join(arguments[1].value, arguments[2]))
+        call(lib, name, *arguments)
+
+    monkeypatch.setattr("sastaotp._native_queue.call", record)
+    return recorded
 
 
 def press_ctrl_c() -> None:

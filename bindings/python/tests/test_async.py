@@ -6,7 +6,7 @@ import asyncio
 from typing import Dict, List, Tuple
 
 import pytest
-from conftest import HANG, until_async
+from conftest import HANG, until_async, until_submitted
 from stub_service import StubService
 
 from sastaotp import AsyncClient, StatusKind
@@ -93,7 +93,7 @@ def test_client_moves_from_loop_to_loop(sastaotp_sandbox: Sandbox) -> None:
         number = await client.get_number("zz_never", country="22", max_price=80)
         # asyncio.run cancels the tasks that are still open at its end.
         asyncio.create_task(number.wait_for_code(timeout=60))  # noqa: RUF006
-        await asyncio.sleep(0.1)
+        await until_submitted(client)
 
     for _ in range(3):
         asyncio.run(leave_a_wait_open())

@@ -33,7 +33,8 @@ class End(NamedTuple):
     program: str
     #: The words of the only line that reports a purchase. None if no purchase is reported.
     reported: Optional[str] = ID
-    #: How long the service takes for a purchase, in seconds.
+    #: How long the service takes for a purchase, in seconds. The time starts at its request, or
+    #: after the signals, or when a program that waits for the request is answered.
     delay: float = 0.0
     #: The signals to send: when the purchase was requested, when the program sleeps, or every half
     #: second.
@@ -555,7 +556,7 @@ sandbox.control("faults", rule, api_key=key)
 client = sandbox.client(key)
 bought = {"service": "zz_never", "country": "22", "max_price": 80}
 threading.Thread(target=client.get_number, kwargs=bought, daemon=True).start()
-while not sandbox.control("ledger", api_key=key)["in_flight"]:
+while not sandbox.control("ledger", api_key=key)["in_flight_peak"]:
     time.sleep(0.02)
 """
 
@@ -588,16 +589,23 @@ class Ended(NamedTuple):
 
 def run(end: End) -> Ended:
     """Run a program to its end, with a service of its own."""
-    released, requested = threading.Event(), threading.Event()
+    released, requested, acted = threading.Event(), threading.Event(), threading.Event()
+    if not end.signals and not any(name in end.program for name in ("requested", "with_timeout")):
+        acted.set()
 
     def reply(parameters: Dict[str, str]) -> Reply:
         action = parameters["action"]
         if is_purchase(parameters):
             requested.set()
-            released.wait(end.delay)
+            if end.delay:
+                acted.wait(NEVER)
+                released.wait(end.delay)
             return end.reply or (200, purchase_reply(ID))
         if action == "isRequested":
-            return 200, "yes" if requested.is_set() else "no"
+            if not requested.is_set():
+                return 200, "no"
+            acted.set()
+            return 200, "yes"
         if action == "getOrders":
             return 200, empty_history()
         if action == "getBalance":
@@ -617,6 +625,8 @@ def run(end: End) -> Ended:
         )
         try:
             send_signals(end, started, requested)
+            if end.signals:
+                acted.set()
             stdout, stderr = started.communicate(timeout=120)
         finally:
             released.set()

@@ -10,6 +10,7 @@ import socket
 from typing import Any, Callable, Dict, List, Tuple, Type, cast
 
 import pytest
+from conftest import HANG
 from stub_service import StubService
 
 import sastaotp
@@ -48,7 +49,7 @@ def test_documented_code_raises_its_class(
 ) -> None:
     with (
         StubService((200, code)) as service,
-        Client(KEY, base_url=service.url, timeout=1) as client,
+        Client(KEY, base_url=service.url, timeout=HANG) as client,
     ):
         with pytest.raises(sastaotp.ApiError) as read:
             client.get_balance()
@@ -99,7 +100,7 @@ def test_errors_extend_the_matching_builtin_classes() -> None:
     assert issubclass(sastaotp.ConfigError, ValueError)
     assert issubclass(sastaotp.UsageError, RuntimeError)
     with (
-        Client(KEY, base_url="http://127.0.0.1:9/", timeout=1) as client,
+        Client(KEY, base_url="http://127.0.0.1:9/", timeout=HANG) as client,
         pytest.raises(builtins.ConnectionError) as caught,
     ):
         client.get_balance()

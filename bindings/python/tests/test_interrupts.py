@@ -12,14 +12,14 @@ import time
 from ctypes import c_uint64
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, Iterator, List
 
 import pytest
-from conftest import HANG, press_ctrl_c, until, until_async
+from conftest import HANG, Join, press_ctrl_c, until, until_async, until_submitted
 from stub_service import StubService, empty_history, is_purchase, purchase_reply
 
 import sastaotp
-from sastaotp import AsyncClient, Client, UnclaimedOutcome, _native_queue, _operations, _settings
+from sastaotp import AsyncClient, Client, UnclaimedOutcome, _native_queue, _operations
 from sastaotp.testing import Sandbox
 
 KEY = "stp_0123456789abcdef"
@@ -35,13 +35,12 @@ def _sigint_raises() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def interrupt(call: Callable[[], Any], when: Optional[Callable[[], object]] = None) -> None:
-    """Run a call, and press Ctrl-C once a condition is true: by default after 0.3 seconds."""
-    start = time.monotonic()
+def interrupt(call: Callable[[], Any], when: Callable[[], object]) -> None:
+    """Run a call, and press Ctrl-C once a condition is true."""
     pressed: List[float] = []
 
     def press() -> None:
-        until(when or (lambda: time.monotonic() > start + 0.3))
+        until(when)
         pressed.append(time.monotonic())
         press_ctrl_c()
 
@@ -68,39 +67,31 @@ def hanging_address() -> Iterator[str]:
             filler.close()
 
 
-def test_interrupted_wait_leaves_the_activation_unchanged(client: Client) -> None:
+def test_interrupted_wait_leaves_the_activation_unchanged(
+    client: Client, joins: List[Join]
+) -> None:
     number = client.get_number("zz_ok", country="22", max_price=80)
     for _ in range(5):
-        interrupt(lambda: number.wait_for_code(timeout=4 * HANG))
+        joins.clear()
+        interrupt(lambda: number.wait_for_code(timeout=4 * HANG), when=lambda: joins)
     assert len(number.wait_for_code(timeout=60).code) == 6
     assert number.complete().state == sastaotp.SettlementState.COMPLETED
     assert client.unclaimed() == ()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a full backlog refuses connections there")
-def test_ctrl_c_ends_a_hanging_connect(hanging_address: str) -> None:
+def test_ctrl_c_ends_a_hanging_connect(hanging_address: str, joins: List[Join]) -> None:
     with Client(KEY, base_url=hanging_address) as client:
         for _ in range(3):
-            interrupt(client.get_balance)
+            joins.clear()
+            interrupt(client.get_balance, when=lambda: len(joins) > 2)
 
 
-def test_blocked_call_checks_for_interrupts_every_50_ms(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slices: List[int] = []
-    call = _settings.call
-
-    def record(lib: Any, name: str, *arguments: Any) -> None:
-        if name == "sastaotp_queue_join":
-            slices.append(arguments[2])
-        call(lib, name, *arguments)
-
-    monkeypatch.setattr("sastaotp._native_queue.call", record)
+def test_blocked_call_checks_for_interrupts_every_50_ms(client: Client, joins: List[Join]) -> None:
     number = client.get_number("zz_never", country="22", max_price=80)
-    with pytest.raises(sastaotp.WaitTimeout):
-        number.wait_for_code(timeout=0.5)
-    assert set(slices) == {50}
-    assert len(slices) > 2
+    joins.clear()
+    interrupt(lambda: number.wait_for_code(timeout=4 * HANG), when=lambda: len(joins) > 2)
+    assert {join.timeout_ms for join in joins} == {50}
 
 
 def holding_service(release: threading.Event) -> StubService:
@@ -336,7 +327,7 @@ def test_ctrl_c_in_a_loop_callback_loses_nothing(sastaotp_sandbox: Sandbox, call
         loop.close()
 
 
-def test_close_ends_calls_of_other_threads(sastaotp_sandbox: Sandbox) -> None:
+def test_close_ends_calls_of_other_threads(sastaotp_sandbox: Sandbox, joins: List[Join]) -> None:
     client = sastaotp_sandbox.client()
     number = client.get_number("zz_never", country="22", max_price=80)
     ended: List[BaseException] = []
@@ -347,9 +338,10 @@ def test_close_ends_calls_of_other_threads(sastaotp_sandbox: Sandbox) -> None:
         except sastaotp.Cancelled as error:
             ended.append(error)
 
+    joins.clear()
     thread = threading.Thread(target=wait)
     thread.start()
-    time.sleep(0.2)
+    until(lambda: joins)
     client.close()
     thread.join(HANG)
     assert len(ended) == 1
@@ -360,7 +352,7 @@ async def test_close_ends_calls_of_other_tasks(sastaotp_sandbox: Sandbox) -> Non
     client = sastaotp_sandbox.async_client()
     number = await client.get_number("zz_never", country="22", max_price=80)
     task = asyncio.create_task(number.wait_for_code(timeout=4 * HANG))
-    await asyncio.sleep(0.1)
+    await until_submitted(client)
     await client.close()
     with pytest.raises(sastaotp.Cancelled):
         await asyncio.wait_for(task, HANG)
@@ -409,15 +401,24 @@ async def test_marking_numbers_does_not_block_the_loop(monkeypatch: pytest.Monke
             release.wait(2 * HANG)
         return 200, purchase_reply() if is_purchase(parameters) else "STATUS_WAIT_CODE"
 
+    cancelled: List[int] = []
     timeouts: List[int] = []
-    join = _native_queue.Session._join
+    cancel, join = _native_queue.Session.cancel, _native_queue.Session._join
 
-    def record(session: _native_queue.Session, operation: Any, ticket: int, timeout_ms: int) -> Any:
+    def record_cancel(session: _native_queue.Session, ticket: int) -> None:
+        if session is client._session:
+            cancelled.append(ticket)
+        cancel(session, ticket)
+
+    def record_join(
+        session: _native_queue.Session, operation: Any, ticket: int, timeout_ms: int
+    ) -> Any:
         if session is client._session:
             timeouts.append(timeout_ms)
         return join(session, operation, ticket, timeout_ms)
 
-    monkeypatch.setattr(_native_queue.Session, "_join", record)
+    monkeypatch.setattr(_native_queue.Session, "cancel", record_cancel)
+    monkeypatch.setattr(_native_queue.Session, "_join", record_join)
     with StubService(reply) as service:
         async with AsyncClient(KEY, base_url=service.url, max_connections=1) as client:
             lease = client.lease("tg", country="22", max_price=80)
@@ -425,12 +426,18 @@ async def test_marking_numbers_does_not_block_the_loop(monkeypatch: pytest.Monke
             # The balance occupies the only connection, so settling has to wait.
             balance = asyncio.create_task(client.get_balance())
             await until_async(lambda: "action=getBalance" in service.requests[-1][1])
+            reader = client._reader
+            assert reader is not None
+            (before,) = reader._submitted
             settling = asyncio.create_task(lease.__aexit__(None, None, None))
-            await asyncio.sleep(0.1)
+            await until_async(lambda: len(reader._submitted) == 2)
+            (ticket,) = reader._submitted.keys() - {before}
             settling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await settling
-            assert set(timeouts) == {0}
+            # A thread may take the completion before the loop does, and then nothing is joined.
+            assert cancelled == [ticket]
+            assert set(timeouts) <= {0}
             release.set()
             await asyncio.wait([balance])
             (entry,) = await client.unclaimed()

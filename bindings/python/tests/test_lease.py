@@ -9,7 +9,7 @@ import time
 from typing import List
 
 import pytest
-from conftest import HANG, fork, needs_fork
+from conftest import HANG, fork, needs_fork, until_async, until_submitted
 
 import sastaotp
 from sastaotp import AsyncClient, Client, SettlementState
@@ -92,14 +92,17 @@ def test_interrupted_lease_does_not_wait_to_cancel(client: Client) -> None:
 
 async def test_lease_of_a_cancelled_task_is_settled(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
+    is_bought = asyncio.Event()
 
     async def use(client: AsyncClient) -> None:
         async with client.lease("zz_never", country="22", max_price=80) as number:
-            await number.wait_for_code(timeout=60)
+            is_bought.set()
+            await number.wait_for_code(timeout=4 * HANG)
 
     async with sastaotp_sandbox.async_client(key) as client:
         task = asyncio.create_task(use(client))
-        await asyncio.sleep(0.3)
+        await asyncio.wait_for(is_bought.wait(), HANG)
+        await until_submitted(client)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -132,7 +135,7 @@ def test_code_survives_a_failed_completion(
         with client.lease("zz_ok", country="22", max_price=80) as number:
             return number.wait_for_code(timeout=30).code
 
-    with sastaotp_sandbox.client(key, timeout=2) as client:
+    with sastaotp_sandbox.client(key, timeout=HANG) as client:
         assert len(receive_code(client)) == 6
         (listed,) = client.unclaimed()
         assert listed.purchase is not None
@@ -144,7 +147,7 @@ async def test_code_survives_a_failed_completion_with_asyncio(
 ) -> None:
     key = sastaotp_sandbox.key()
     sastaotp_sandbox.control("faults", SET_STATUS_FAILS, api_key=key)
-    async with sastaotp_sandbox.async_client(key, timeout=2) as client:
+    async with sastaotp_sandbox.async_client(key, timeout=HANG) as client:
         async with client.lease("zz_ok", country="22", max_price=80) as number:
             code = (await number.wait_for_code(timeout=30)).code
         assert number.code is not None
@@ -174,13 +177,15 @@ async def test_failing_task_does_not_lose_other_refunds(
 ) -> None:
     key = sastaotp_sandbox.key()
     tasks: List[asyncio.Task[None]] = []
+    bought: List[str] = []
 
     async def use(client: AsyncClient) -> None:
         async with client.lease("zz_never", country="22", max_price=80) as number:
-            await number.wait_for_code(timeout=60)
+            bought.append(number.id)
+            await number.wait_for_code(timeout=4 * HANG)
 
     async def fail() -> None:
-        await asyncio.sleep(0.5)
+        await until_async(lambda: len(bought) == 3)
         raise ZeroDivisionError
 
     async def use_all() -> None:
@@ -200,14 +205,20 @@ async def test_failing_task_does_not_lose_other_refunds(
 async def test_lease_cancelled_while_settling_logs_why(
     sastaotp_sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
+    key = sastaotp_sandbox.key()
+
     async def use(client: AsyncClient) -> None:
         async with client.lease("zz_early_cancel", country="22", max_price=80):
             pass
 
-    async with sastaotp_sandbox.async_client() as client:
+    def is_refused() -> bool:
+        log = sastaotp_sandbox.control("log", api_key=key)["log"]
+        return any(request["action"] == "setStatus" for request in log)
+
+    async with sastaotp_sandbox.async_client(key) as client:
         task = asyncio.create_task(use(client))
-        # The lease waits until the order may be cancelled.
-        await asyncio.sleep(0.5)
+        # Now the lease waits until the order may be cancelled.
+        await until_async(is_refused)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -12,10 +12,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List
 
 import pytest
-from conftest import HANG, fork, needs_fork
+from conftest import HANG, Join, fork, needs_fork, until
 
 import sastaotp
 from sastaotp import Client
@@ -44,7 +44,7 @@ def test_fifty_threads_share_a_client(sastaotp_sandbox: Sandbox) -> None:
 
 
 @needs_fork
-def test_forked_child_uses_its_parents_client(sastaotp_sandbox: Sandbox) -> None:
+def test_forked_child_uses_its_parents_client(sastaotp_sandbox: Sandbox, joins: List[Join]) -> None:
     key = sastaotp_sandbox.key()
     client, asynchronous = sastaotp_sandbox.client(key), sastaotp_sandbox.async_client(key)
     number = client.get_number("zz_never", country="22", max_price=80)
@@ -62,8 +62,9 @@ def test_forked_child_uses_its_parents_client(sastaotp_sandbox: Sandbox) -> None
 
     with ThreadPoolExecutor(4) as pool:
         # Threads of the parent are inside the library during the fork.
+        joins.clear()
         waits = [pool.submit(wait) for _ in range(4)]
-        time.sleep(0.2)
+        until(lambda: len({join.ticket for join in joins}) == 4)
         child = fork(in_the_child)
         assert os.waitpid(child, 0)[1] == 0
         for waiting in waits:
