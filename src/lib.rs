@@ -110,7 +110,7 @@
 //! | a C function or getter | the file of `capi/` with the name of the Rust type |
 //! | a sandbox scenario (a magic service such as `zz_ok`) | `sandbox/scenarios.rs` |
 //! | a fault that the sandbox can inject | `sandbox/fault_table.rs`, `sandbox/fault_injection.rs` |
-//! | a method of the Python client | `_client.py` and `_async_client.py` of `bindings/python` |
+//! | a method of the Python clients | `_async_client.py` of `bindings/python`, for both clients |
 //! | a method of the Node client | `lib/client.js` and `lib/index.d.ts` of `bindings/node` |
 //!
 //! Tests of pure logic are in the file that they test. Tests of behaviour are in `tests/`:

@@ -173,7 +173,7 @@ def test_key_is_overwritten_after_its_use(end: str) -> None:
     (buffer,) = settings._buffers.values()
     assert buffer.value == CANARY.encode()
     if end == "close":
-        client = BaseClient(settings, exit_on_sigterm=False)
+        client: BaseClient[Any] = BaseClient(settings, exit_on_sigterm=False)
         client._end_session()
     else:
         del settings

@@ -1,18 +1,15 @@
-"""The asyncio client: the methods of ``Client`` as coroutines."""
+"""The asyncio client: one coroutine for each action of the service."""
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
-from functools import partial
 from types import TracebackType
 from typing import AsyncIterator, Callable, Mapping, Optional, Sequence, Type, Union
 
-from . import _ends, _operations
+from . import _operations
 from ._arguments import Durability, Folder, Money, OnTooEarly, Roots, Seconds, flag
-from ._base import BaseActivation, BaseClient, BaseLease
-from ._completion_reader import CompletionReader
-from ._errors import SastaotpError, UsageError
+from ._async_runner import ClientRunner, LeaseRunner
+from ._base import BaseActivation
 from ._intent import Intent
 from ._models import (
     ActivationData,
@@ -31,17 +28,77 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
-from ._native_queue import LOCAL_TIMEOUT, R, Session, identity
+from ._native_queue import R, identity
 from ._operations import Operation, T
 from ._pagination import OrderPaginator
 from ._settings import Settings
 
 
-class AsyncClient(BaseClient):
-    """An asyncio client of the service. Its settings are those of ``Client``.
+class AsyncClient(ClientRunner["AsyncActivation"]):
+    """An asyncio client of the service. One event loop at a time may use it.
 
-    One event loop at a time may use it. Cancelling a task ends its call at once. A purchase that
-    was already sent continues to its reply, and ``unclaimed`` lists the number if one is bought.
+    Cancelling a task ends its call at once. A purchase that was already sent continues to its
+    reply, and ``unclaimed`` lists the number if one is bought.
+
+    The end of an ``async with`` statement closes the client; a client that was not closed is closed
+    when the interpreter exits. A forked child may use the client of its parent: it gets its own
+    connections and full budget, and with a journal the budget that all processes share.
+
+    :param api_key: the API key, 1 to 256 visible ASCII characters; ``SASTAOTP_API_KEY`` by default.
+    :param base_url: an https address, or http to this machine only; ``SASTAOTP_BASE_URL`` by
+        default, or the vendor's address if that is unset.
+    :param timeout: how long a call may take, retries included; 90 seconds by default. After it, a
+        purchase that was sent raises ``OutcomeUnknownError``, and continues to its reply:
+        ``unclaimed`` lists the number if one is bought. ``wait_for_code``, ``reconcile`` and
+        ``settle`` with ``on_too_early="wait"`` have their own limits.
+    :param late_booking: how long after the end of a request the service may still book its
+        purchase; 10 minutes by default. ``reconcile`` is not complete before.
+    :param end_wait: how long ``close`` and the end of the program wait for the replies of purchases
+        in flight; 10 seconds by default.
+    :param budget: the most that this client may spend, in rupees; no limit by default. A purchase
+        that could exceed it is refused before it is sent; a confirmed refund is added back. With a
+        budget, every purchase needs a maximum price. Only the purchases that this client sends
+        count: one that another client or an earlier run sent does not, even if this client finds
+        it. With a journal, the purchases of all clients and processes that use it count.
+    :param max_requests_per_minute: the most requests per minute; no limit by default. With or
+        without it, the client slows down after a reply with HTTP status 429.
+    :param max_connections: the most requests in flight at once, and the most idle connections to
+        keep, 1 to 512; 64 by default.
+    :param user_agent: the User-Agent header; ``libsastaotp/`` and the version by default.
+    :param proxy: ``"environment"``, ``"direct"`` or a URL; ``"environment"`` by default: the proxy
+        of ``HTTPS_PROXY`` or ``ALL_PROXY`` unless ``NO_PROXY`` excludes the host, read as curl
+        reads them, and none for a service on this machine. ``"direct"`` ignores the environment. A
+        URL is ``scheme://user:password@host:port`` with the scheme ``http``, ``https``, ``socks5``
+        or ``socks5h``; the user name and password are optional and percent-encoded. With ``socks5``
+        this machine looks up the name of the service, with ``socks5h`` the proxy does. The default
+        port is 443 for ``https``, and otherwise 1080. A proxy that is set by URL is used for every
+        service. For a loopback address it connects to its own machine.
+    :param roots: the certificate authorities to trust: ``"web"``, those of the web, which the
+        library contains; ``"system"``, those of the system, or of ``SSL_CERT_FILE`` and
+        ``SSL_CERT_DIR`` if one of these variables is set; or ``"both"``.
+    :param ca_pem: certificates to trust in addition: the text of a PEM file, not its path. Each is
+        that of an authority, or of the server itself.
+    :param api_key_location: an ``ApiKeyLocation``; the header X-API-Key by default.
+    :param journal: keep a journal of the purchases in this folder, which is created if it does not
+        exist; ``SASTAOTP_JOURNAL`` by default, or no journal if that is unset. However this process
+        ends, the next process that opens the folder with the same API key and base URL has its
+        purchases: ``unclaimed`` lists them, and their objects have the codes that arrived. The
+        budget is that of all these processes together, from the first purchase in the journal on.
+        Several processes can use a folder at once. All clients of an API key and a base URL in a
+        process use the same folder and durability. The folder contains phone numbers and codes.
+        Those of settled orders are removed by the next purchase or settlement after half a day. It
+        never contains the API key. A journal does not protect against the loss of the disk.
+        ``JournalError`` is raised if the folder cannot be used, and by a purchase that cannot be
+        written: then nothing is sent.
+    :param durability: the failures that the journal survives: with ``"power"`` the end of the
+        process, however it ends, and a power loss; with ``"process"`` only the end of the process,
+        which is faster.
+    :param journal_on_network: allow the journal on a network file system. By default it is refused
+        there, because another machine may not see the locks: two machines could then settle one
+        order. Allow it only if a single machine uses the folder.
+    :param exit_on_sigterm: whether the ``async with`` statement of the client turns SIGTERM into
+        ``SystemExit``, in the main thread and unless the program has a handler of its own. Without
+        a handler, SIGTERM ends the process before leases can be settled and purchases reported.
     """
 
     def __init__(
@@ -87,7 +144,6 @@ class AsyncClient(BaseClient):
             journal_on_network=journal_on_network,
         )
         super().__init__(settings, exit_on_sigterm=flag(exit_on_sigterm, "exit_on_sigterm"))
-        self._reader: Optional[CompletionReader] = None
 
     async def close(self) -> None:
         """Close the client. Calls of other tasks fail with ``Cancelled``.
@@ -96,32 +152,7 @@ class AsyncClient(BaseClient):
         in flight. Then writes one line to stderr for each purchase of this client that is in
         flight, unknown or open, unless it is kept, and for each unclaimed purchase of its API key.
         """
-        reader, self._reader = self._reader, None
-        session = self._end_session()
-        if session is None:
-            return
-        loop = asyncio.get_running_loop()
-        if reader is None or reader.session is not session:
-            reader = CompletionReader(session, loop)
-        elif reader.loop is not loop:
-            if reader.loop.is_closed():
-                reader.abandon_all()
-            else:
-                reader.loop.call_soon_threadsafe(reader.cancel_all)
-            reader = CompletionReader(session, loop)
-        reader.cancel_all()
-        try:
-            await reader.wait_until_idle()
-            finish = reader.run(_operations.finish(session.end_wait), identity, survives_close=True)
-            listed = await asyncio.wait_for(finish, session.end_wait + LOCAL_TIMEOUT)
-        except BaseException as error:
-            # A cancelled task ends the wait, not the report.
-            _ends.report_now(session)
-            if not isinstance(error, (asyncio.TimeoutError, SastaotpError)):
-                raise
-        else:
-            _ends.report_listed(session, listed)
-        await reader.stop()
+        await self._close()
 
     async def __aenter__(self) -> AsyncClient:
         self._enter()
@@ -133,21 +164,8 @@ class AsyncClient(BaseClient):
         finally:
             self._exit()
 
-    def _reader_of_loop(self) -> CompletionReader:
-        """Return the reader of the running loop, and abandon the calls of a loop that ended."""
-        session, loop, reader = self._open_session(), asyncio.get_running_loop(), self._reader
-        if reader is None or reader.session is not session or reader.loop is not loop:
-            if reader is not None and reader.session is session:
-                if reader.is_busy:
-                    raise UsageError(
-                        "the client is in use by another event loop: make a client for each loop"
-                    )
-                reader.abandon_all()
-            self._reader = reader = CompletionReader(session, loop)
-        return reader
-
-    async def _run(self, operation: Operation[T]) -> T:
-        return await self._reader_of_loop().run(operation, identity)
+    def _new_activation(self, data: ActivationData) -> AsyncActivation:
+        return AsyncActivation(self, data)
 
     # Catalogue and prices.
 
@@ -457,15 +475,6 @@ class AsyncClient(BaseClient):
         """
         return await self._buy(_operations.reget_number(id, max_price, accept_any_price))
 
-    async def _buy(self, operation: Operation[ActivationData]) -> AsyncActivation:
-        reader = self._reader_of_loop()
-        return await reader.run(operation, partial(self._bought, reader.session))
-
-    def _bought(self, session: Session, data: ActivationData) -> AsyncActivation:
-        activation = AsyncActivation(self, data)
-        activation._bought(session)
-        return activation
-
     async def reconcile(self, intent: Intent, timeout: Seconds = 60.0) -> Reconciliation:
         """Look in the order history for a purchase with an unknown outcome. Action getOrders.
 
@@ -522,10 +531,7 @@ class AsyncClient(BaseClient):
         ``keep``. An operation on it claims it as long as the handle of the operation lives. An
         unknown outcome is listed until it is found or resolved.
         """
-        reader = self._reader_of_loop()
-        _ends.list_dropped(skipped=reader.session)
-        reader.list_dropped()
-        await reader.wait_until_local_done()
+        await self._list_dropped()
         return await self._run(_operations.unclaimed())
 
     async def settle_leftover_leases(
@@ -579,10 +585,7 @@ class AsyncActivation(BaseActivation):
         self._client = client
 
     async def _run(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
-        """Run an operation on the number, and hold the number from now on."""
-        reader = self._client._reader_of_loop()
-        self._claim(reader.session)
-        return await reader.run(operation, convert)
+        return await self._client._run_on(self, operation, convert)
 
     async def get_status(self) -> Status:
         """Return the status of the order; keeps a code in it as ``code``. Action getStatus."""
@@ -692,14 +695,14 @@ class AsyncActivation(BaseActivation):
     ) -> AsyncActivation:
         """Buy the number again after this order was completed. **Costs money.** Action regetNumber.
 
-        The parameters and the errors are those of ``Client.reget_number``.
+        The parameters and the errors are those of ``AsyncClient.reget_number``.
         """
         return await self._client.reget_number(
             self.id, max_price=max_price, accept_any_price=accept_any_price
         )
 
 
-class AsyncLease(BaseLease[AsyncActivation]):
+class AsyncLease(LeaseRunner[AsyncActivation]):
     """A number for an ``async with`` statement: bought at its start and settled at its end.
 
     It is settled even if the client was closed. If settling fails, ``unclaimed`` lists the number
@@ -708,28 +711,8 @@ class AsyncLease(BaseLease[AsyncActivation]):
     statement does not settle the order.
     """
 
-    def __init__(
-        self,
-        client: AsyncClient,
-        operation: Operation[ActivationData],
-        on_too_early: OnTooEarly,
-    ) -> None:
-        super().__init__(operation, on_too_early)
-        self._client = client
-
     async def __aenter__(self) -> AsyncActivation:
-        self._mark_entered()
-        self._reader = self._client._reader_of_loop()
-        return await self._reader.run(self._operation, self._activate)
-
-    def _activate(self, data: ActivationData) -> AsyncActivation:
-        return self._hold(self._client._bought(self._reader.session, data))
-
-    def keep(self) -> None:
-        """Keep the order open when the statement ends, as ``AsyncActivation.keep`` does."""
-        activation = self._release()
-        if activation is not None:
-            self._reader.run_local(_operations.keep(activation.id))
+        return await self._buy()
 
     async def __aexit__(
         self,
@@ -737,16 +720,8 @@ class AsyncLease(BaseLease[AsyncActivation]):
         error: Optional[BaseException],
         _: Optional[TracebackType],
     ) -> None:
-        activation = self._release()
-        if activation is None:
-            return
-        try:
-            await self._reader.run(
-                self._settle_operation(activation, error),
-                partial(self._keep_settlement, activation),
-                survives_close=True,
-            )
-        except BaseException as failure:
-            self._reader.mark_unclaimed(activation.id)
-            if self._must_raise(activation, failure, error):
-                raise
+        await self._settle(error)
+
+    def keep(self) -> None:
+        """Keep the order open when the statement ends, as ``AsyncActivation.keep`` does."""
+        self._keep()

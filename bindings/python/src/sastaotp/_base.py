@@ -17,8 +17,10 @@ from ._operations import Operation
 from ._settings import Settings
 from ._warnings import warn
 
+A = TypeVar("A", bound="BaseActivation")
 
-class BaseClient:
+
+class BaseClient(Generic[A]):
     """The settings of a client, and its session in this process."""
 
     #: None before ``__init__`` has created it, and after the client was closed.
@@ -66,6 +68,15 @@ class BaseClient:
         if self._sigterm_exits:
             self._sigterm_exits -= 1
             _ends.SigtermExit.end()
+
+    def _new_activation(self, data: ActivationData) -> A:
+        """Return the object of a number. The classes of the clients define it."""
+        raise NotImplementedError
+
+    def _bought(self, session: Session, data: ActivationData) -> A:
+        activation = self._new_activation(data)
+        activation._bought(session)
+        return activation
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._session is None else 'open'}>"
@@ -139,9 +150,6 @@ class BaseActivation:
     def __repr__(self) -> str:
         shown = self.id if self.phone_number is None else f"{self.id} {self.phone_number}"
         return f"<{type(self).__name__} {shown}>"
-
-
-A = TypeVar("A", bound=BaseActivation)
 
 
 class BaseLease(Generic[A]):
