@@ -97,7 +97,7 @@ def test_blocked_call_checks_for_interrupts_every_50_ms(
 
     monkeypatch.setattr("sastaotp._native_queue.call", record)
     number = client.get_number("zz_never", country="22", max_price=80)
-    with pytest.raises(sastaotp.WaitTimeout):
+    with pytest.raises(sastaotp.WaitTimeoutError):
         number.wait_for_code(timeout=0.5)
     assert set(slices) == {50}
     assert len(slices) > 2
@@ -344,7 +344,7 @@ def test_close_ends_calls_of_other_threads(sastaotp_sandbox: Sandbox) -> None:
     def wait() -> None:
         try:
             number.wait_for_code(timeout=4 * HANG)
-        except sastaotp.Cancelled as error:
+        except sastaotp.CallCancelledError as error:
             ended.append(error)
 
     thread = threading.Thread(target=wait)
@@ -362,7 +362,7 @@ async def test_close_ends_calls_of_other_tasks(sastaotp_sandbox: Sandbox) -> Non
     task = asyncio.create_task(number.wait_for_code(timeout=4 * HANG))
     await asyncio.sleep(0.1)
     await client.close()
-    with pytest.raises(sastaotp.Cancelled):
+    with pytest.raises(sastaotp.CallCancelledError):
         await asyncio.wait_for(task, HANG)
     with pytest.raises(sastaotp.UsageError, match="closed"):
         await client.get_balance()
@@ -379,7 +379,7 @@ def test_close_sends_no_waiting_purchase(loop_is_closed: bool) -> None:
         await asyncio.sleep(0)
         await client.close()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert {type(result) for result in results} == {sastaotp.Cancelled}
+        assert {type(result) for result in results} == {sastaotp.CallCancelledError}
 
     with StubService((200, purchase_reply())) as service:
         client = AsyncClient(KEY, base_url=service.url)

@@ -10,7 +10,7 @@ from typing import Any, Generic, Optional, TypeVar
 
 from . import _ends, _operations
 from ._arguments import OnTooEarly, on_too_early_text
-from ._errors import Cancelled, UsageError
+from ._errors import CallCancelledError, UsageError
 from ._models import ActivationData, Purchase, Settlement, Sms, Status
 from ._native_queue import Hold, Session
 from ._operations import Operation
@@ -180,7 +180,7 @@ class BaseLease(Generic[A]):
         """Return the operation that settles a number, given the error that ended its block."""
         # After Ctrl-C, a cancelled task, an exit or a closed client, the program wants to end.
         is_interrupted = error is not None and (
-            not isinstance(error, Exception) or isinstance(error, Cancelled)
+            not isinstance(error, Exception) or isinstance(error, CallCancelledError)
         )
         return _operations.settle(activation.id, "fail" if is_interrupted else self._on_too_early)
 

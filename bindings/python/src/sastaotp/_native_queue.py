@@ -101,7 +101,7 @@ class Session:
         self._client = _c_api.ClientPointer()
         self._queue = _c_api.QueuePointer()
         self.pid = os.getpid()
-        #: Any thread may set this. Blocked calls then end with ``Cancelled``.
+        #: Any thread may set this. Blocked calls then end with ``CallCancelledError``.
         self.closed = False
         #: Whether the client was garbage-collected without being closed.
         self.is_orphan = False
