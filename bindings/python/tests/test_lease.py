@@ -211,7 +211,7 @@ async def test_lease_cancelled_while_settling_logs_why(
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert "settling its lease failed: CancelledError" in warnings(caplog)
+        assert "settling its lease failed (CancelledError)" in warnings(caplog)
         assert len(await client.unclaimed()) == 1
 
 
