@@ -34,6 +34,7 @@ from ._models import (
 from ._native_queue import LOCAL_TIMEOUT, R, Session, identity
 from ._operations import Operation, T
 from ._pagination import OrderPaginator
+from ._running_loop import running_loop
 from ._settings import Settings
 
 
@@ -96,11 +97,13 @@ class AsyncClient(BaseClient):
         in flight. Then writes one line to stderr for each purchase of this client that is in
         flight, unknown or open, unless it is kept, and for each unclaimed purchase of its API key.
         """
+        if self._session is None:
+            return
+        loop = running_loop()
         reader, self._reader = self._reader, None
         session = self._end_session()
         if session is None:
             return
-        loop = asyncio.get_running_loop()
         if reader is None or reader.session is not session:
             reader = CompletionReader(session, loop)
         elif reader.loop is not loop:
@@ -124,6 +127,7 @@ class AsyncClient(BaseClient):
         await reader.stop()
 
     async def __aenter__(self) -> AsyncClient:
+        running_loop()
         self._enter()
         return self
 
@@ -135,7 +139,7 @@ class AsyncClient(BaseClient):
 
     def _reader_of_loop(self) -> CompletionReader:
         """Return the reader of the running loop, and abandon the calls of a loop that ended."""
-        session, loop, reader = self._open_session(), asyncio.get_running_loop(), self._reader
+        session, loop, reader = self._open_session(), running_loop(), self._reader
         if reader is None or reader.session is not session or reader.loop is not loop:
             if reader is not None and reader.session is session:
                 if reader.is_busy:
