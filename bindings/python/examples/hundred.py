@@ -25,7 +25,7 @@ async def receive_code(client: sastaotp.AsyncClient, service: str) -> str | None
     try:
         async with lease as number:
             return (await number.wait_for_code(timeout=300)).code
-    except sastaotp.WaitTimeout:
+    except sastaotp.WaitTimeoutError:
         if lease.settlement is None:
             raise
         # A code may have arrived during the cancellation.

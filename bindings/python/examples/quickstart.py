@@ -28,7 +28,7 @@ def wait(number: sastaotp.Activation) -> sastaotp.Sms:
                     print(line, flush=True)
             try:
                 return number.wait_for_code(timeout=1)
-            except sastaotp.WaitTimeout:
+            except sastaotp.WaitTimeoutError:
                 pass
     finally:
         if is_terminal:

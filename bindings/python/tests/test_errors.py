@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import socket
+from types import ModuleType
 from typing import Any, Callable, Dict, List, Tuple, Type, cast
 
 import pytest
@@ -83,7 +84,7 @@ def test_unknown_outcome_extends_only_the_base_class(client: Client) -> None:
     error = caught.value
     assert (error.kind, error.fault) == ("connection", "reply_lost")
     assert error.retry == Retry.AFTER_RECONCILE
-    assert not isinstance(error, (OSError, sastaotp.ApiError, sastaotp.ConnectionError))
+    assert not isinstance(error, (OSError, sastaotp.ApiError, sastaotp.ConnectionFailedError))
     assert error.intent is not None
     assert client.reconcile(error.intent, timeout=3).candidates[0].service == "zz_lost_reply"
 
@@ -93,18 +94,37 @@ def test_every_error_is_a_sastaotp_error(name: str) -> None:
     assert issubclass(getattr(sastaotp, name), SastaotpError)
 
 
+@pytest.mark.parametrize("module", [sastaotp, sastaotp._errors])
+def test_every_exception_has_a_name_that_ends_in_error(module: ModuleType) -> None:
+    exceptions = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert len(exceptions) > 20
+    assert [
+        name
+        for name, value in exceptions.items()
+        if not name.endswith("Error") and not issubclass(value, Warning)
+    ] == []
+
+
+def test_no_public_name_shadows_a_builtin() -> None:
+    assert {*sastaotp.__all__} & {*dir(builtins)} == set()
+
+
 def test_errors_extend_the_matching_builtin_classes() -> None:
-    assert issubclass(sastaotp.Timeout, builtins.TimeoutError)
-    assert issubclass(sastaotp.WaitTimeout, builtins.TimeoutError)
-    assert issubclass(sastaotp.ConnectionError, builtins.ConnectionError)
+    assert issubclass(sastaotp.CallTimeoutError, TimeoutError)
+    assert issubclass(sastaotp.WaitTimeoutError, TimeoutError)
+    assert issubclass(sastaotp.ConnectionFailedError, ConnectionError)
     assert issubclass(sastaotp.ConfigError, ValueError)
     assert issubclass(sastaotp.UsageError, RuntimeError)
     with (
         Client(KEY, base_url="http://127.0.0.1:9/", timeout=HANG) as client,
-        pytest.raises(builtins.ConnectionError) as caught,
+        pytest.raises(ConnectionError) as caught,
     ):
         client.get_balance()
-    assert type(caught.value) is sastaotp.ConnectionError
+    assert type(caught.value) is sastaotp.ConnectionFailedError
     assert caught.value.phase == Phase.CONNECT
 
 
@@ -177,7 +197,10 @@ def test_error_names_the_wrong_setting(settings: Dict[str, Any], expected: str) 
 def test_timeout_of_zero_is_not_the_default() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         base_url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        with Client(KEY, base_url=base_url, timeout=0) as client, pytest.raises(sastaotp.Timeout):
+        with (
+            Client(KEY, base_url=base_url, timeout=0) as client,
+            pytest.raises(sastaotp.CallTimeoutError),
+        ):
             client.get_balance()
 
 

@@ -335,7 +335,7 @@ def test_close_ends_calls_of_other_threads(sastaotp_sandbox: Sandbox, joins: Lis
     def wait() -> None:
         try:
             number.wait_for_code(timeout=4 * HANG)
-        except sastaotp.Cancelled as error:
+        except sastaotp.CallCancelledError as error:
             ended.append(error)
 
     joins.clear()
@@ -354,7 +354,7 @@ async def test_close_ends_calls_of_other_tasks(sastaotp_sandbox: Sandbox) -> Non
     task = asyncio.create_task(number.wait_for_code(timeout=4 * HANG))
     await until_submitted(client)
     await client.close()
-    with pytest.raises(sastaotp.Cancelled):
+    with pytest.raises(sastaotp.CallCancelledError):
         await asyncio.wait_for(task, HANG)
     with pytest.raises(sastaotp.UsageError, match="closed"):
         await client.get_balance()
@@ -371,7 +371,7 @@ def test_close_sends_no_waiting_purchase(loop_is_closed: bool) -> None:
         await asyncio.sleep(0)
         await client.close()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert {type(result) for result in results} == {sastaotp.Cancelled}
+        assert {type(result) for result in results} == {sastaotp.CallCancelledError}
 
     with StubService((200, purchase_reply())) as service:
         client = AsyncClient(KEY, base_url=service.url)

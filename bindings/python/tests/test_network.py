@@ -36,7 +36,7 @@ def test_stated_proxy_is_used(sastaotp_sandbox: Sandbox, kind: str, scheme: str)
     with (
         sastaotp_sandbox.client(proxy=wrong) as client,
         pytest.raises(
-            sastaotp.ConnectionError, match="check them in the URL of the proxy"
+            sastaotp.ConnectionFailedError, match="check them in the URL of the proxy"
         ) as caught,
     ):
         client.get_number("zz_ok", **BUY)
@@ -61,7 +61,7 @@ def test_environment_chooses_the_proxy(
     monkeypatch.setenv("ALL_PROXY", f"socks5h://me:s3cret@{proxy.address}")
     with (
         Client(KEY, base_url="https://service.test/") as client,
-        pytest.raises(sastaotp.ConnectionError, match="cannot reach the host") as caught,
+        pytest.raises(sastaotp.ConnectionFailedError, match="cannot reach the host") as caught,
     ):
         client.get_number("tg", **BUY)
     assert caught.value.charge == "not_charged"
@@ -72,7 +72,7 @@ def test_environment_chooses_the_proxy(
         client.get_balance()
     with (
         Client(KEY, base_url="https://service.invalid/", proxy="direct") as client,
-        pytest.raises(sastaotp.ConnectionError, match=r"looking up service.invalid"),
+        pytest.raises(sastaotp.ConnectionFailedError, match=r"looking up service.invalid"),
     ):
         client.get_balance()
     assert proxy.connections == count

@@ -50,7 +50,7 @@ def test_forked_child_uses_its_parents_client(sastaotp_sandbox: Sandbox, joins: 
     number = client.get_number("zz_never", country="22", max_price=80)
 
     def wait() -> None:
-        with pytest.raises(sastaotp.WaitTimeout):
+        with pytest.raises(sastaotp.WaitTimeoutError):
             number.wait_for_code(timeout=1.5)
 
     def in_the_child() -> None:

@@ -17,6 +17,7 @@ from ._errors import SastaotpError, UsageError
 from ._models import ActivationData
 from ._native_queue import LOCAL_TIMEOUT, R, identity
 from ._operations import Operation, T
+from ._running_loop import running_loop
 
 
 class ClientRunner(BaseClient[A]):
@@ -40,6 +41,10 @@ class ClientRunner(BaseClient[A]):
         activation._claim(reader.session)
         return await reader.run(operation, convert)
 
+    def _enter(self) -> None:
+        running_loop()
+        super()._enter()
+
     async def _list_dropped(self) -> None:
         """List the numbers whose handles are gone, of every client of this process."""
         reader = self._reader_of_loop()
@@ -49,7 +54,7 @@ class ClientRunner(BaseClient[A]):
 
     def _reader_of_loop(self) -> CompletionReader:
         """Return the reader of the running loop, and abandon the calls of a loop that ended."""
-        session, loop, reader = self._open_session(), asyncio.get_running_loop(), self._reader
+        session, loop, reader = self._open_session(), running_loop(), self._reader
         if reader is None or reader.session is not session or reader.loop is not loop:
             if reader is not None and reader.session is session:
                 if reader.is_busy:
@@ -62,11 +67,13 @@ class ClientRunner(BaseClient[A]):
 
     async def _close(self) -> None:
         """End the session, and report its purchases."""
+        if self._session is None:
+            return
+        loop = running_loop()
         reader, self._reader = self._reader, None
         session = self._end_session()
         if session is None:
             return
-        loop = asyncio.get_running_loop()
         if reader is None or reader.session is not session:
             reader = CompletionReader(session, loop)
         elif reader.loop is not loop:

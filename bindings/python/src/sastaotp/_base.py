@@ -10,7 +10,8 @@ from typing import Any, Generic, Optional, TypeVar
 
 from . import _ends, _operations
 from ._arguments import OnTooEarly, on_too_early_text
-from ._errors import Cancelled, UsageError
+from ._errors import CallCancelledError, UsageError
+from ._log_text import log_text
 from ._models import ActivationData, Purchase, Settlement, Sms, Status
 from ._native_queue import Hold, Session
 from ._operations import Operation
@@ -103,7 +104,9 @@ class BaseActivation:
         self._claim(session)
         if self.purchase is not None:
             for warning in self.purchase.warnings:
-                warn(f"activation {self.id}: {warning}")
+                # The warning can quote the reply, which the log never does.
+                logged = f"activation {self.id}: its purchase has warnings"
+                warn(f"activation {self.id}: {warning}", logged=logged)
 
     @property
     def id(self) -> str:
@@ -188,7 +191,7 @@ class BaseLease(Generic[A]):
         """Return the operation that settles a number, given the error that ended its block."""
         # After Ctrl-C, a cancelled task, an exit or a closed client, the program wants to end.
         is_interrupted = error is not None and (
-            not isinstance(error, Exception) or isinstance(error, Cancelled)
+            not isinstance(error, Exception) or isinstance(error, CallCancelledError)
         )
         return _operations.settle(activation.id, "fail" if is_interrupted else self._on_too_early)
 
@@ -210,6 +213,8 @@ class BaseLease(Generic[A]):
         A failure is not raised if the block raised an error or had received a code, unless the
         failure is an interruption.
         """
-        reason = str(failure) or type(failure).__name__
-        warn(f"activation {activation.id}: settling its lease failed: {reason}")
+        warn(
+            f"activation {activation.id}: settling its lease failed ({log_text(failure)}): "
+            "unclaimed() lists it"
+        )
         return not isinstance(failure, Exception) or (error is None and activation.code is None)

@@ -147,7 +147,7 @@ class Client(ClientRunner["Activation"]):
         super().__init__(settings, exit_on_sigterm=flag(exit_on_sigterm, "exit_on_sigterm"))
 
     def close(self) -> None:
-        """Close the client. Calls of other threads fail with ``Cancelled``.
+        """Close the client. Calls of other threads fail with ``CallCancelledError``.
 
         Waits up to ``end_wait`` for the replies of purchases in flight and for leases of other
         threads that are being settled. Then writes one line to stderr for each purchase of this
@@ -603,9 +603,9 @@ class Activation(BaseActivation):
         Polls every 5 seconds, and once more at the end. A code that arrived earlier is returned at
         once. Transient failures do not end the wait.
 
-        Raises ``WaitTimeout`` if no code arrives in time, ``ExpiredError`` if the order expires and
-        ``ActivationCancelledError`` if it is cancelled. Without ``cancel_on_timeout``, a wait that
-        times out or is interrupted does not change the order: you can wait again.
+        Raises ``WaitTimeoutError`` if no code arrives in time, ``ExpiredError`` if the order
+        expires and ``ActivationCancelledError`` if it is cancelled. Without ``cancel_on_timeout``,
+        a wait that times out or is interrupted does not change the order: you can wait again.
 
         :param timeout: how long to wait; 300 seconds by default. The wait also ends when the order
             expires.
@@ -616,7 +616,7 @@ class Activation(BaseActivation):
         :param cancel_on_timeout: cancel the order for its refund if no code arrives in time, which
             takes at most 10 more seconds. A code that arrives during the cancellation is returned.
             Otherwise the call raises the error of the cancellation if that failed, or a
-            ``WaitTimeout`` whose hint states whether the order was cancelled.
+            ``WaitTimeoutError`` whose hint states whether the order was cancelled.
         """
         operation = _operations.wait_for_code(
             self.id, timeout, interval, accept_same_code, cancel_on_timeout

@@ -11,7 +11,7 @@ from typing import Any, Callable, Deque, Optional, TypeVar
 
 from . import _operations
 from ._completion_thread import CompletionThread
-from ._errors import Cancelled, SastaotpError
+from ._errors import CallCancelledError, SastaotpError
 from ._native_queue import STORE_CHECK, TAKE_BATCH, Completion, Session
 from ._operations import Operation
 
@@ -112,7 +112,7 @@ class CompletionReader:
             if not call.survives_close and not call.future.done():
                 name = call.operation.name
                 call.future.set_exception(
-                    Cancelled(f"{name}: the client was closed: nothing was sent")
+                    CallCancelledError(f"{name}: the client was closed: nothing was sent")
                 )
         for ticket, call in self._submitted.items():
             if not call.survives_close:

@@ -221,7 +221,11 @@ class SigtermExit:
         if cls._users == 0:
             if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
                 return False
-            signal.signal(signal.SIGTERM, _exit)
+            try:
+                signal.signal(signal.SIGTERM, _exit)
+            except ValueError:
+                # This is the main thread of a subinterpreter, which can handle no signals.
+                return False
         cls._users += 1
         return True
 

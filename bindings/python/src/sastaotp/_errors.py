@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING, Optional, Tuple
 
 from ._enums import Charge, Phase, Retry
@@ -174,25 +173,25 @@ class ProtocolError(ApiError):
     """The reply is incomplete, or not a reply of the service."""
 
 
-class ConnectionError(SastaotpError, builtins.ConnectionError):
+class ConnectionFailedError(SastaotpError, ConnectionError):
     """The connection failed or broke."""
 
 
-class TlsError(ConnectionError):
+class TlsError(ConnectionFailedError):
     """The TLS handshake failed, or the server's certificate was not accepted."""
 
 
-class Timeout(SastaotpError, builtins.TimeoutError):
+class CallTimeoutError(SastaotpError, TimeoutError):
     """The call did not finish in time."""
 
 
-class Cancelled(SastaotpError):
+class CallCancelledError(SastaotpError):
     """The client was closed during the call."""
 
     kind = "cancelled"
 
 
-class WaitTimeout(SastaotpError, builtins.TimeoutError):
+class WaitTimeoutError(SastaotpError, TimeoutError):
     """No code arrived in time.
 
     The order is still open, unless ``cancel_on_timeout`` cancelled it.
@@ -230,11 +229,11 @@ CLASSES: dict[str, type[SastaotpError]] = {
     "rate_limited": RateLimitError,
     "blocked": BlockedError,
     "protocol": ProtocolError,
-    "connection": ConnectionError,
+    "connection": ConnectionFailedError,
     "tls": TlsError,
-    "timeout": Timeout,
-    "cancelled": Cancelled,
-    "wait_timeout": WaitTimeout,
+    "timeout": CallTimeoutError,
+    "cancelled": CallCancelledError,
+    "wait_timeout": WaitTimeoutError,
     "expired": ExpiredError,
     "activation_cancelled": ActivationCancelledError,
     "internal": InternalError,

@@ -30,6 +30,7 @@ from typing import (
 from . import _c_api, _operations
 from ._error_json import error_from_json
 from ._errors import SastaotpError
+from ._log_text import log_text
 from ._operations import Operation
 from ._settings import Settings, call
 
@@ -101,7 +102,7 @@ class Session:
         self._client = _c_api.ClientPointer()
         self._queue = _c_api.QueuePointer()
         self.pid = os.getpid()
-        #: Any thread may set this. Blocked calls then end with ``Cancelled``.
+        #: Any thread may set this. Blocked calls then end with ``CallCancelledError``.
         self.closed = False
         #: Whether the client was garbage-collected without being closed.
         self.is_orphan = False
@@ -262,7 +263,8 @@ class Session:
             error = error_from_json(completion.error)
         else:
             error = SastaotpError(operation.name)
-        log.debug("%s: %d failed in %.3f s: %s", operation.name, completion.ticket, elapsed, error)
+        reason = log_text(error)
+        log.debug("%s: %d failed in %.3f s: %s", operation.name, completion.ticket, elapsed, reason)
         return error
 
     def take(self, batch: Optional[Batch] = None, timeout_ms: int = 0) -> bool:

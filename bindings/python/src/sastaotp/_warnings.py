@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from typing import Optional
 
 _log = logging.getLogger("sastaotp")
 
@@ -18,8 +19,11 @@ class SastaotpWarning(UserWarning):
     """
 
 
-def warn(message: str) -> None:
-    """Emit a warning at the line that called the package."""
+def warn(message: str, *, logged: Optional[str] = None) -> None:
+    """Emit a warning at the line that called the package.
+
+    :param logged: the text to log if a filter turns the warning into an error.
+    """
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_internal(frame.f_globals.get("__name__")):
         level, frame = level + 1, frame.f_back
@@ -27,7 +31,7 @@ def warn(message: str) -> None:
         warnings.warn(message, SastaotpWarning, stacklevel=level)
     except Exception:
         # The caller receives a number that was paid for, not the warning about it.
-        _log.warning("%s", message)
+        _log.warning("%s", logged or message)
 
 
 def _is_internal(module: object) -> bool:
