@@ -2455,11 +2455,14 @@ bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
 /**
  * Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
  * sastaotp_queue_cancel does, but without a completion; drops a completion that was not taken; and
- * ends the hold of sastaotp_queue_submit_held on a number. Returns at once: a finalizer of any
- * thread may call it. Does nothing if the ticket is unknown, or if `queue` is NULL or belongs to
+ * ends the hold of sastaotp_queue_submit_held on a number. It does not block: a finalizer of any
+ * thread may call it.
+ *
+ * Returns whether the ticket was open or its completion was not taken: then it is never taken.
+ * Returns false, and does nothing, if the ticket is unknown, or if `queue` is NULL or belongs to
  * the parent process. Since 0.1.0.
  */
-void sastaotp_queue_release(const sastaotp_queue *queue, uint64_t ticket);
+bool sastaotp_queue_release(const sastaotp_queue *queue, uint64_t ticket);
 
 /**
  * Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits

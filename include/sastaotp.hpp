@@ -2860,9 +2860,10 @@ public:
         return sastaotp_queue_cancel(object_, static_cast<std::uint64_t>(ticket));
     }
     /// Drops a ticket that is no longer needed, in any state: cancels an open operation without a
-    /// completion, drops a completion that was not taken, and ends the hold of submit_held.
-    void release(sastaotp::ticket ticket) const noexcept {
-        sastaotp_queue_release(object_, static_cast<std::uint64_t>(ticket));
+    /// completion, drops a completion that was not taken, and ends the hold of submit_held. Returns
+    /// whether the ticket was open or its completion was not taken.
+    bool release(sastaotp::ticket ticket) const noexcept {
+        return sastaotp_queue_release(object_, static_cast<std::uint64_t>(ticket));
     }
     /// Takes at most `capacity` completions, oldest first, and reserves memory for that many. Waits
     /// at most `time` for the first; zero does not wait. Each completion is returned once.

@@ -365,16 +365,17 @@ pub unsafe extern "C" fn sastaotp_queue_cancel(queue: *const sastaotp_queue, tic
 
 /// Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
 /// sastaotp_queue_cancel does, but without a completion; drops a completion that was not taken; and
-/// ends the hold of sastaotp_queue_submit_held on a number. Returns at once: a finalizer of any
-/// thread may call it. Does nothing if the ticket is unknown, or if `queue` is NULL or belongs to
+/// ends the hold of sastaotp_queue_submit_held on a number. It does not block: a finalizer of any
+/// thread may call it.
+///
+/// Returns whether the ticket was open or its completion was not taken: then it is never taken.
+/// Returns false, and does nothing, if the ticket is unknown, or if `queue` is NULL or belongs to
 /// the parent process. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_queue_release(queue: *const sastaotp_queue, ticket: u64) {
-    read_or(queue, (), |queue| {
-        if let Some(queue) = queue.0.get() {
-            queue.release(Ticket::from_number(ticket));
-        }
-    });
+pub unsafe extern "C" fn sastaotp_queue_release(queue: *const sastaotp_queue, ticket: u64) -> bool {
+    read_or(queue, false, |queue| {
+        queue.0.get().is_some_and(|queue| queue.release(Ticket::from_number(ticket)))
+    })
 }
 
 /// Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits

@@ -128,13 +128,15 @@ impl Queue {
 
     /// Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
     /// [`Self::cancel`] does, but without a completion; drops a completion that was not taken; and
-    /// ends the hold of [`Self::submit_held`] on an activation. Does nothing for an unknown ticket.
-    pub fn release(&self, ticket: Ticket) {
+    /// ends the hold of [`Self::submit_held`] on an activation. Returns whether the ticket was open
+    /// or its completion was not taken. Does nothing for an unknown ticket.
+    pub fn release(&self, ticket: Ticket) -> bool {
         let mut state = self.shared.lock();
-        state.release(&self.shared.client, ticket);
+        let was_untaken = state.release(&self.shared.client, ticket);
         self.shared.ready_fd.set(state.has_completions() && !state.closed);
         // A caller of `join` may wait for the ticket.
         self.shared.completed_changed();
+        was_untaken
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.

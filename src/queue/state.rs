@@ -255,15 +255,18 @@ impl State {
     }
 
     /// Ends the interest of a caller in a ticket: cancels an open operation without a completion,
-    /// drops a completion that was not taken, and ends the hold on an activation.
-    pub(super) fn release(&mut self, client: &Client, ticket: Ticket) {
-        if let Some(entry) = self.remove(ticket) {
+    /// drops a completion that was not taken, and ends the hold on an activation. Returns whether
+    /// the ticket was open or its completion not taken.
+    pub(super) fn release(&mut self, client: &Client, ticket: Ticket) -> bool {
+        let entry = self.remove(ticket);
+        let is_open = entry.is_some();
+        if let Some(entry) = entry {
             self.schedule.remove(ticket);
             // The ledger keeps the outcome of a purchase.
             let _ = entry.end(client);
         }
         let bought = self.untaken.get(&ticket).map(|bought| Box::<str>::from(bought.id()));
-        self.results.remove(&ticket);
+        let is_finished = self.results.remove(&ticket).is_some();
         if let Some(id) = bought
             && !self.holds.contains_key(&id)
         {
@@ -272,6 +275,7 @@ impl State {
         if let Some(id) = self.held.remove(&ticket) {
             self.end_hold(&id);
         }
+        is_open || is_finished
     }
 
     /// Ends one hold on an activation, and drops the activation after the last one.

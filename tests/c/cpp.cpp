@@ -1117,7 +1117,7 @@ void queues() {
     CHECK(!queue.join(wait, 100ms) && queue.open_count() == 1 && !readable(queue));
     CHECK(queue.cancel_ticket(wait) && !queue.cancel_ticket(wait) && readable(queue));
     const auto held = queue.submit_held(on("wait_for_code", R"(,"timeout_ms":60000)"));
-    queue.release(held);
+    CHECK(queue.release(held) && !queue.release(held));
     FAILURE(status::config, queue.join(held, 0s));
     const auto cancelled = queue.take(9, 0s);
     CHECK(cancelled.size() == 1 && cancelled[0].status() == status::cancelled && !readable(queue));

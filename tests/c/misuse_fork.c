@@ -120,7 +120,7 @@ static void queues_in_a_child(const inherited *of, uint64_t ticket) {
     PARENTS("queue", sastaotp_queue_close(of->queue, 60000, &list, &error));
     CHECK(none == 0 && count == 0 && completion == NULL && queue == NULL);
     CHECK(!sastaotp_queue_cancel(of->queue, ticket));
-    sastaotp_queue_release(of->queue, ticket);
+    CHECK(!sastaotp_queue_release(of->queue, ticket));
     CHECK_INT(sastaotp_queue_fd(of->queue), -1);
     CHECK_INT(sastaotp_queue_open_count(of->queue), 0);
 }

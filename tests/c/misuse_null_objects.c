@@ -144,7 +144,7 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_unclaimed_purchase(NULL) == NULL);
     CHECK(sastaotp_unclaimed_error(NULL) == NULL);
     CHECK(!sastaotp_queue_cancel(NULL, 1));
-    sastaotp_queue_release(NULL, 1);
+    CHECK(!sastaotp_queue_release(NULL, 1));
     CHECK_INT(sastaotp_queue_fd(NULL), -1);
     CHECK_INT(sastaotp_queue_open_count(NULL), 0);
     CHECK_INT(sastaotp_completion_ticket(NULL), 0);

@@ -196,15 +196,14 @@ void a_released_ticket_holds_nothing(void) {
     completion = join(queue, claimed);
     CHECK_CONTAINS(sastaotp_completion_json(completion), id);
     sastaotp_completion_free(completion);
-    sastaotp_queue_release(queue, bought);
+    CHECK(!sastaotp_queue_release(queue, bought));
     check_listed(queue, "[]");
-    sastaotp_queue_release(queue, claimed);
-    sastaotp_queue_release(queue, claimed);
+    CHECK(!sastaotp_queue_release(queue, claimed) && !sastaotp_queue_release(queue, claimed));
     check_listed(queue, id);
     /* An open operation ends without a completion. */
     uint64_t wait = submit_held(queue, operation_on("wait_for_code", id, ",\"timeout_ms\":60000"));
     check_listed(queue, "[]");
-    sastaotp_queue_release(queue, wait);
+    CHECK(sastaotp_queue_release(queue, wait));
     CHECK_INT(sastaotp_queue_open_count(queue), 0);
     CHECK_INT(take(queue, 8, 0), 0);
     wait_until_listed(queue, id);

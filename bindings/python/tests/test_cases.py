@@ -75,9 +75,18 @@ def call(client: Any, op: Dict[str, Any]) -> Any:
         return client._run(_operations.lease(multi_sms=False, **unset, **arguments))
     if name == "set_status":
         arguments["status"] = SetStatus(arguments["status"])
-    owner = client.activation(arguments.pop("id")) if name in ACTIVATION_METHODS else client
     service = [arguments.pop("service")] if name in ("get_number", "intend") else []
-    return getattr(owner, name)(*service, **arguments)
+    if name not in ACTIVATION_METHODS:
+        return getattr(client, name)(*service, **arguments)
+    claimed = client.activation(arguments.pop("id"))
+    if inspect.isawaitable(claimed):
+        return on_claimed(claimed, name, arguments)
+    return getattr(claimed, name)(**arguments)
+
+
+async def on_claimed(claimed: Any, name: str, arguments: Any) -> Any:
+    """Run a method of an activation of the asyncio client."""
+    return await getattr(await claimed, name)(**arguments)
 
 
 def member(value: Any, name: str) -> Any:

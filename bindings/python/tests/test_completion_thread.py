@@ -177,7 +177,7 @@ def test_number_that_the_thread_has_taken_is_listed(
     sastaotp_sandbox: Sandbox, loop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken, missed = threading.Event(), threading.Event()
-    read_taken, taken_by_thread = Session._read_taken, Session._taken_by_thread
+    read_taken, abandon = Session._read_taken, Session.abandon
 
     def store_late(session: Session, batch: Batch) -> None:
         if is_of_thread(session, batch):
@@ -185,14 +185,14 @@ def test_number_that_the_thread_has_taken_is_listed(
             assert missed.wait(HANG)
         read_taken(session, batch)
 
-    def miss(session: Session, *arguments: Any) -> Any:
+    def miss(session: Session, *arguments: Any, **options: Any) -> None:
+        abandon(session, *arguments, **options)
         missed.set()
-        return taken_by_thread(session, *arguments)
 
     async def cancel() -> None:
         async with sastaotp_sandbox.async_client() as client:
             monkeypatch.setattr(Session, "_read_taken", store_late)
-            monkeypatch.setattr(Session, "_taken_by_thread", miss)
+            monkeypatch.setattr(Session, "abandon", miss)
             purchase = asyncio.ensure_future(client.get_number(**OPEN))
             # The first turn of the loop starts the task, and the second submits the purchase.
             await asyncio.sleep(0)
@@ -222,7 +222,7 @@ def test_number_abandoned_on_the_thread_is_listed(
                 if is_of_thread(session, batch) and not abandoned:
                     ((ticket, call),) = reader_of(client)._submitted.items()
                     abandoned.append(ticket)
-                    assert session.cancel_and_take(call.operation, ticket) is None
+                    reader_of(client)._abandon(call)
                 read_taken(session, batch)
 
             monkeypatch.setattr(Session, "_read_taken", abandon_first)
@@ -231,7 +231,7 @@ def test_number_abandoned_on_the_thread_is_listed(
             purchase.cancel()
             (entry,) = await client.unclaimed()
             assert entry.purchase is not None
-            assert reader_of(client).session._unwanted == {}
+            assert reader_of(client).session._unwanted == set()
 
     loop.run_until_complete(buy())
 
@@ -268,7 +268,7 @@ def test_number_that_arrives_for_a_closed_loop_is_listed(arrives: str) -> None:
             async with client:
                 await until_async(lambda: session.arrived or thread.has_ended)
                 entries = await client.unclaimed()
-                await client.activation("38496653").keep()
+                await (await client.activation("38496653")).keep()
                 return [entry.intent.service or "" for entry in entries]
 
         second = LoopWithoutReaders()

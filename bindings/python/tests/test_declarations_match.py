@@ -225,7 +225,8 @@ def test_every_operation_has_a_method() -> None:
             # `close` runs `finish`.
             if name == "finish":
                 continue
-            assert hasattr(client, name) or hasattr(activation, name), name
+            method = {"claim": "activation"}.get(name, name)
+            assert hasattr(client, method) or hasattr(activation, method), name
             assert callable(getattr(_operations, name)), name
 
 

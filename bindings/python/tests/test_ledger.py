@@ -40,8 +40,8 @@ def listed_ids(client: Client) -> List[str]:
 
 def test_number_is_listed_when_its_last_handle_is_gone(client: Client) -> None:
     number = client.get_number(**NEVER_CODE)
-    other, unused = client.activation(number.id), client.activation(number.id)
-    other.get_status()
+    other = client.activation(number.id)
+    assert other.phone_number == number.phone_number
     id = number.id
     del number
     assert client.unclaimed() == ()
@@ -54,10 +54,10 @@ def test_number_is_listed_when_its_last_handle_is_gone(client: Client) -> None:
     with pytest.raises(sastaotp.ConfigError):
         client.activation(id).complete()
     assert listed_ids(client) == [id]
-    unused.get_status()
+    claimed = client.activation(id)
     assert client.unclaimed() == ()
-    assert unused.cancel().state == "cancelled"
-    del unused
+    assert claimed.cancel().state == "cancelled"
+    del claimed
     assert client.unclaimed() == ()
 
 
@@ -73,7 +73,7 @@ async def test_asyncio_number_is_listed_when_its_last_handle_is_gone(
     assert entry.purchase.activation_id == id
     await async_client.get_status(id)
     assert len(await async_client.unclaimed()) == 1
-    await async_client.activation(id).keep()
+    await (await async_client.activation(id)).keep()
     assert await async_client.unclaimed() == ()
 
 
@@ -92,10 +92,10 @@ async def test_failed_asyncio_call_removes_nothing(async_client: AsyncClient) ->
     wrong: Any = "later"
 
     async def settle_wrongly() -> None:
-        await async_client.activation(id).settle(on_too_early=wrong)
+        await (await async_client.activation(id)).settle(on_too_early=wrong)
 
     async def cancel() -> None:
-        await async_client.activation(id).cancel()
+        await (await async_client.activation(id)).cancel()
 
     for call in (cancel, settle_wrongly):
         with pytest.raises(sastaotp.SastaotpError):
@@ -171,7 +171,7 @@ async def test_unknown_intent_is_not_sent_again(async_client: AsyncClient) -> No
     found = await async_client.reconcile(lost.value.intent, timeout=3)
     (candidate,) = found.candidates
     await async_client.resolve(lost.value.intent, activation_id=candidate.activation_id)
-    await async_client.activation(candidate.activation_id or "").cancel()
+    await (await async_client.activation(candidate.activation_id or "")).cancel()
     assert await async_client.unclaimed() == ()
 
 

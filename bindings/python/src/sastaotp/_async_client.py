@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 from typing import AsyncIterator, Callable, Mapping, Optional, Sequence, Type, Union
 
@@ -492,8 +493,8 @@ class AsyncClient(ClientRunner["AsyncActivation"]):
         stays unknown.
 
         It only looks: call ``resolve`` with the candidate that you choose. If there are several
-        candidates, call it before any operation on one of them. An operation on the only candidate
-        claims it and resolves the purchase, unless the search ended less than 60 seconds after the
+        candidates, call it before ``activation`` on one of them. ``activation`` of the only
+        candidate also resolves the purchase, unless the search ended less than 60 seconds after the
         reply was lost and was not complete. Then the maximum stays reserved, and a refund of that
         order makes the purchase unknown again: call ``resolve`` as well if you know that the order
         is yours.
@@ -528,10 +529,10 @@ class AsyncClient(ClientRunner["AsyncActivation"]):
         those with an unknown outcome, and those whose ``AsyncActivation`` objects are gone.
 
         A number is listed until its order is completed, cancelled or has expired, or until
-        ``keep``. An operation on it claims it as long as the handle of the operation lives. An
-        unknown outcome is listed until it is found or resolved.
+        ``keep``. It is not listed as long as an object of ``activation`` exists. An unknown outcome
+        is listed until it is found or resolved.
         """
-        await self._list_dropped()
+        await self._free_abandoned()
         return await self._run(_operations.unclaimed())
 
     async def settle_leftover_leases(
@@ -554,21 +555,23 @@ class AsyncClient(ClientRunner["AsyncActivation"]):
 
     # One activation.
 
-    def activation(self, id: str) -> AsyncActivation:
-        """Return the activation with this id. Sends no request and claims nothing.
+    async def activation(self, id: str) -> AsyncActivation:
+        """Claim the activation with this id. Sends no request.
 
-        The id can be from an earlier run, from the history or from ``unclaimed``. The first
-        operation on the object claims the activation.
+        The id can be from an earlier run, from the history or from ``unclaimed``, which does not
+        list it as long as the object exists. The object has the phone number and the price if the
+        client knows them.
         """
-        return AsyncActivation(self, ActivationData(id))
+        operation = _operations.claim(id)
+        return await self._convert(operation, partial(self._claimed, operation))
 
     async def get_status(self, id: str) -> Status:
         """Return the status of an activation. Action getStatus."""
-        return await self.activation(id).get_status()
+        return await self._run(_operations.get_status(id))
 
     async def set_status(self, id: str, status: int) -> StatusChange:
         """Change the status of an activation to a value of ``SetStatus``. Action setStatus."""
-        return await self.activation(id)._run(_operations.set_status(id, status), identity)
+        return await self._run(_operations.set_status(id, status))
 
 
 class AsyncActivation(BaseActivation):
@@ -585,7 +588,7 @@ class AsyncActivation(BaseActivation):
         self._client = client
 
     async def _run(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
-        return await self._client._run_on(self, operation, convert)
+        return await self._client._convert(operation, convert)
 
     async def get_status(self) -> Status:
         """Return the status of the order; keeps a code in it as ``code``. Action getStatus."""
@@ -683,7 +686,7 @@ class AsyncActivation(BaseActivation):
         return await self._run(_operations.keep(self.id), identity)
 
     async def mark_unclaimed(self) -> None:
-        """List the number in ``unclaimed`` until an operation claims it. Sends no request.
+        """List the number in ``unclaimed`` until ``activation`` claims it again. Sends no request.
 
         For a program that stops using a number without settling it. It has no effect on a number
         that this process did not buy, because there is no record of the purchase.

@@ -6,16 +6,17 @@ _sync_runner.py has the same names, for the blocking client.
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import Callable, Optional
 
 from . import _ends, _operations
 from ._arguments import OnTooEarly
-from ._base import A, BaseActivation, BaseClient, BaseLease
+from ._base import A, BaseClient, BaseLease
 from ._completion_reader import CompletionReader
 from ._errors import SastaotpError, UsageError
 from ._models import ActivationData
-from ._native_queue import LOCAL_TIMEOUT, R, identity
+from ._native_queue import LOCAL_TIMEOUT, STORE_CHECK, R, identity
 from ._operations import Operation, T
 from ._running_loop import running_loop
 
@@ -29,28 +30,23 @@ class ClientRunner(BaseClient[A]):
     async def _run(self, operation: Operation[T]) -> T:
         return await self._reader_of_loop().run(operation, identity)
 
-    async def _buy(self, operation: Operation[ActivationData]) -> A:
-        reader = self._reader_of_loop()
-        return await reader.run(operation, partial(self._bought, reader.session))
+    async def _convert(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
+        return await self._reader_of_loop().run(operation, convert)
 
-    async def _run_on(
-        self, activation: BaseActivation, operation: Operation[T], convert: Callable[[T], R]
-    ) -> R:
-        """Run an operation on a number, and hold the number from now on."""
-        reader = self._reader_of_loop()
-        activation._claim(reader.session)
-        return await reader.run(operation, convert)
+    async def _buy(self, operation: Operation[ActivationData]) -> A:
+        return await self._convert(operation, partial(self._bought, operation))
 
     def _enter(self) -> None:
         running_loop()
         super()._enter()
 
-    async def _list_dropped(self) -> None:
-        """List the numbers whose handles are gone, of every client of this process."""
-        reader = self._reader_of_loop()
-        _ends.list_dropped(skipped=reader.session)
-        reader.list_dropped()
-        await reader.wait_until_local_done()
+    async def _free_abandoned(self) -> None:
+        """Wait until no thread has the completion of an abandoned call: it can hold a number."""
+        session = self._open_session()
+        end = time.monotonic() + LOCAL_TIMEOUT
+        # A thread cannot set an event of asyncio: its loop may be closed.
+        while session.has_unwanted() and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(STORE_CHECK)
 
     def _reader_of_loop(self) -> CompletionReader:
         """Return the reader of the running loop, and abandon the calls of a loop that ended."""
@@ -115,7 +111,8 @@ class LeaseRunner(BaseLease[A]):
         return await self._reader.run(self._operation, self._activate)
 
     def _activate(self, data: ActivationData) -> A:
-        return self._hold(self._client._bought(self._reader.session, data))
+        self._activation = self._client._bought(self._operation, data)
+        return self._activation
 
     def _keep(self) -> None:
         activation = self._release()
@@ -134,6 +131,5 @@ class LeaseRunner(BaseLease[A]):
                 survives_close=True,
             )
         except BaseException as failure:
-            self._reader.mark_unclaimed(activation.id)
             if self._must_raise(activation, failure, error):
                 raise

@@ -74,9 +74,14 @@ class BaseClient(Generic[A]):
         """Return the object of a number. The classes of the clients define it."""
         raise NotImplementedError
 
-    def _bought(self, session: Session, data: ActivationData) -> A:
+    def _claimed(self, operation: Operation[ActivationData], data: ActivationData) -> A:
         activation = self._new_activation(data)
-        activation._bought(session)
+        activation._hold, operation.hold = operation.hold, None
+        return activation
+
+    def _bought(self, operation: Operation[ActivationData], data: ActivationData) -> A:
+        activation = self._claimed(operation, data)
+        activation._warn_of_purchase()
         return activation
 
     def __repr__(self) -> str:
@@ -91,17 +96,11 @@ class BaseActivation:
     def __init__(self, data: ActivationData) -> None:
         self._data = data
         self._code: Optional[Sms] = None
-        #: None until a purchase or an operation has claimed the number.
+        #: Ends with this object.
         self._hold: Optional[Hold] = None
 
-    def _claim(self, session: Session) -> None:
-        """Hold the number as long as this object lives."""
-        if isinstance(self.id, str):
-            self._hold = session.hold(self.id)
-
-    def _bought(self, session: Session) -> None:
-        """Hold a number that was just bought, and emit the warnings of its purchase."""
-        self._claim(session)
+    def _warn_of_purchase(self) -> None:
+        """Emit the warnings of a purchase that was just made."""
         if self.purchase is not None:
             for warning in self.purchase.warnings:
                 # The warning can quote the reply, which the log never does.
@@ -176,10 +175,6 @@ class BaseLease(Generic[A]):
             raise UsageError("the lease was entered before: create a lease for each number")
         self._pid = os.getpid()
 
-    def _hold(self, activation: A) -> A:
-        self._activation = activation
-        return activation
-
     def _release(self) -> Optional[A]:
         """Return the number to settle. None in a forked child: its parent settles it."""
         activation, self._activation = self._activation, None
@@ -208,7 +203,7 @@ class BaseLease(Generic[A]):
     def _must_raise(
         self, activation: A, failure: BaseException, error: Optional[BaseException]
     ) -> bool:
-        """Warn why a number was not settled, and decide whether to raise the failure.
+        """Warn why a number was not settled, list it, and decide whether to raise the failure.
 
         A failure is not raised if the block raised an error or had received a code, unless the
         failure is an interruption.
@@ -217,4 +212,6 @@ class BaseLease(Generic[A]):
             f"activation {activation.id}: settling its lease failed ({log_text(failure)}): "
             "unclaimed() lists it"
         )
+        if activation._hold is not None:
+            activation._hold.release()
         return not isinstance(failure, Exception) or (error is None and activation.code is None)

@@ -92,11 +92,12 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sastaotp_client_new": (c_int32, [ConfigPointer, POINTER(ClientPointer), _ERROR]),
     "sastaotp_client_free": (None, [ClientPointer]),
     "sastaotp_queue_new": (c_int32, [ClientPointer, c_uint32, POINTER(QueuePointer), _ERROR]),
-    "sastaotp_queue_submit": (
+    "sastaotp_queue_submit_held": (
         c_int32,
         [QueuePointer, c_char_p, c_void_p, POINTER(c_uint64), _ERROR],
     ),
     "sastaotp_queue_cancel": (c_bool, [QueuePointer, c_uint64]),
+    "sastaotp_queue_release": (c_bool, [QueuePointer, c_uint64]),
     "sastaotp_queue_take": (
         c_int32,
         [QueuePointer, POINTER(CompletionPointer), c_size_t, c_uint32, POINTER(c_size_t), _ERROR],

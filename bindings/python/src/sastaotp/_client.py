@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 from typing import Callable, Iterator, Mapping, Optional, Sequence, Type, Union
 
@@ -490,8 +491,8 @@ class Client(ClientRunner["Activation"]):
         stays unknown.
 
         It only looks: call ``resolve`` with the candidate that you choose. If there are several
-        candidates, call it before any operation on one of them. An operation on the only candidate
-        claims it and resolves the purchase, unless the search ended less than 60 seconds after the
+        candidates, call it before ``activation`` on one of them. ``activation`` of the only
+        candidate also resolves the purchase, unless the search ended less than 60 seconds after the
         reply was lost and was not complete. Then the maximum stays reserved, and a refund of that
         order makes the purchase unknown again: call ``resolve`` as well if you know that the order
         is yours.
@@ -526,10 +527,10 @@ class Client(ClientRunner["Activation"]):
         those with an unknown outcome, and those whose ``Activation`` objects are gone.
 
         A number is listed until its order is completed, cancelled or has expired, or until
-        ``keep``. An operation on it claims it as long as the handle of the operation lives. An
-        unknown outcome is listed until it is found or resolved.
+        ``keep``. It is not listed as long as an object of ``activation`` exists. An unknown outcome
+        is listed until it is found or resolved.
         """
-        self._list_dropped()
+        self._free_abandoned()
         return self._run(_operations.unclaimed())
 
     def settle_leftover_leases(
@@ -553,20 +554,22 @@ class Client(ClientRunner["Activation"]):
     # One activation.
 
     def activation(self, id: str) -> Activation:
-        """Return the activation with this id. Sends no request and claims nothing.
+        """Claim the activation with this id. Sends no request.
 
-        The id can be from an earlier run, from the history or from ``unclaimed``. The first
-        operation on the object claims the activation.
+        The id can be from an earlier run, from the history or from ``unclaimed``, which does not
+        list it as long as the object exists. The object has the phone number and the price if the
+        client knows them.
         """
-        return Activation(self, ActivationData(id))
+        operation = _operations.claim(id)
+        return self._convert(operation, partial(self._claimed, operation))
 
     def get_status(self, id: str) -> Status:
         """Return the status of an activation. Action getStatus."""
-        return self.activation(id).get_status()
+        return self._run(_operations.get_status(id))
 
     def set_status(self, id: str, status: int) -> StatusChange:
         """Change the status of an activation to a value of ``SetStatus``. Action setStatus."""
-        return self.activation(id)._run(_operations.set_status(id, status), identity)
+        return self._run(_operations.set_status(id, status))
 
 
 class Activation(BaseActivation):
@@ -583,7 +586,7 @@ class Activation(BaseActivation):
         self._client = client
 
     def _run(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
-        return self._client._run_on(self, operation, convert)
+        return self._client._convert(operation, convert)
 
     def get_status(self) -> Status:
         """Return the status of the order; keeps a code in it as ``code``. Action getStatus."""
@@ -681,7 +684,7 @@ class Activation(BaseActivation):
         return self._run(_operations.keep(self.id), identity)
 
     def mark_unclaimed(self) -> None:
-        """List the number in ``unclaimed`` until an operation claims it. Sends no request.
+        """List the number in ``unclaimed`` until ``activation`` claims it again. Sends no request.
 
         For a program that stops using a number without settling it. It has no effect on a number
         that this process did not buy, because there is no record of the purchase.

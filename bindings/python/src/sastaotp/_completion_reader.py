@@ -87,7 +87,6 @@ class CompletionReader:
         Cancelling the task abandons the operation. Closing the client cancels it, unless
         ``survives_close`` is set.
         """
-        self.list_dropped()
         started = time.monotonic()
         call = _Call(operation, self.loop.create_future(), survives_close)
         try:
@@ -133,17 +132,6 @@ class CompletionReader:
         for call in calls:
             self._abandon(call)
 
-    def list_dropped(self) -> None:
-        """List the numbers whose handles are gone, without blocking the loop."""
-        for id in self.session.dropped_numbers():
-            with suppress(SastaotpError):
-                self.run_local(_operations.mark_unclaimed(id))
-
-    def mark_unclaimed(self, id: str) -> None:
-        """List a number as unclaimed without blocking the loop."""
-        self.session.log_mark_unclaimed(id)
-        self.run_local(_operations.mark_unclaimed(id))
-
     def run_local(self, operation: Operation[Any]) -> None:
         """Start an operation that sends no request, without blocking the loop."""
         if self.loop.is_closed():
@@ -153,11 +141,6 @@ class CompletionReader:
         self.session.submit(operation, ticket)
         self._local[ticket.value] = self.loop.create_future()
         self._start_reading()
-
-    async def wait_until_local_done(self) -> None:
-        """Wait until every operation that ``run_local`` started has finished."""
-        if self._local:
-            await asyncio.wait([*self._local.values()])
 
     async def stop(self) -> None:
         """End the threads that otherwise keep the core's client for another second."""
@@ -206,14 +189,9 @@ class CompletionReader:
             # A call that is not submitted yet must not be submitted later.
             call.future.cancel()
         self._submitted.pop(call.ticket.value, None)
-        completion, call.completion = call.completion, None
-        if completion is None and call.ticket.value:
-            completion = self.session.cancel_and_take(call.operation, call.ticket.value)
-        if completion is not None:
-            # The completion arrived just as the coroutine was cancelled.
-            id = self.session.abandoned_number(call.operation, completion)
-            if id is not None:
-                self.mark_unclaimed(id)
+        if call.ticket.value:
+            is_delivered = call.completion is not None
+            self.session.abandon(call.operation, call.ticket.value, is_delivered=is_delivered)
         # The garbage collector abandons the call again if its task was never finished.
         call.ticket.value = 0
         self._stop_reading_if_idle()
@@ -297,7 +275,6 @@ class CompletionReader:
     def _deliver(self, ticket: int, completion: Completion) -> None:
         call = self._submitted.get(ticket)
         if call is not None:
-            # If the future is cancelled, `_abandon` finds the completion here.
             call.completion = completion
             self._wake(call.future)
             self._submitted.pop(ticket, None)

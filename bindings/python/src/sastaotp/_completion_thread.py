@@ -73,11 +73,6 @@ class CompletionThread:
         reader = self._reader
         return reader is None or not reader.is_reading
 
-    @property
-    def is_current(self) -> bool:
-        """Whether the caller runs on this thread."""
-        return threading.get_ident() == self._thread.ident
-
     def _run(self) -> None:
         batch = Batch()
         try:

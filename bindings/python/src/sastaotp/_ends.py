@@ -76,13 +76,6 @@ def untrack(session: Session) -> None:
         _sessions.remove(session)
 
 
-def list_dropped(skipped: Optional[Session] = None) -> None:
-    """List the numbers whose handles are gone, of every session of this process but ``skipped``."""
-    for session in tuple(_sessions):
-        if session.in_this_process and session is not skipped:
-            session.list_dropped()
-
-
 def _drop_redundant_orphans() -> None:
     """Free the clients that were garbage-collected and have nothing to report.
 
@@ -96,7 +89,6 @@ def _drop_redundant_orphans() -> None:
         if not session.in_this_process:
             continue
         with suppress(SastaotpError):
-            session.list_dropped()
             listed = session.run_local(_operations.finish(0))
             if listed is None:
                 continue
@@ -131,7 +123,6 @@ def report_now(session: Session) -> None:
     """Write a session's purchases without waiting for those in flight."""
     listed: Optional[tuple[Unclaimed, ...]] = None
     with suppress(SastaotpError):
-        session.list_dropped()
         listed = session.run_local(_operations.finish(0))
     if listed is None:
         log.warning("listing the purchases at the end failed: look in the order history")

@@ -374,7 +374,7 @@ class Unclaimed(Result, frozen=True):
     purchase: Optional[Purchase] = None
     """The reply, if a number was bought.
 
-    Any operation on ``client.activation(purchase.activation_id)`` claims it.
+    ``client.activation(purchase.activation_id)`` claims it.
     """
     error_json: msgspec.Raw = msgspec.field(default=_NULL, name="error")
     message: str = ""

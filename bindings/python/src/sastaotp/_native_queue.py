@@ -12,7 +12,6 @@ import sys
 import time
 import weakref
 from collections import deque
-from contextlib import suppress
 from ctypes import byref, c_size_t, c_uint64, memmove, memset, sizeof
 from functools import partial
 from operator import methodcaller
@@ -20,14 +19,12 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    Deque,
-    Iterator,
     NamedTuple,
     Optional,
     TypeVar,
 )
 
-from . import _c_api, _operations
+from . import _c_api
 from ._error_json import error_from_json
 from ._errors import SastaotpError
 from ._log_text import log_text
@@ -74,9 +71,17 @@ def at_once(*calls: partial[Any]) -> None:
 
 
 class Hold:
-    """A number that handles of this process hold. All handles of one number share one hold."""
+    """A number that this process holds until ``release``, or until this object is gone.
 
-    __slots__ = ("__weakref__",)
+    The core then lists the number as unclaimed, unless another hold has it or its order has ended.
+    """
+
+    __slots__ = ("__weakref__", "release")
+
+    def __init__(self, session: Session, ticket: int) -> None:
+        #: Ends the hold. Returns at once, because the garbage collector calls it on any thread.
+        self.release: weakref.finalize[..., Hold] = weakref.finalize(self, session.release, ticket)
+        self.release.atexit = False
 
 
 class Batch:
@@ -108,13 +113,10 @@ class Session:
         self.is_orphan = False
         #: The leases that are being settled by blocked threads.
         self.settling: set[object] = set()
-        self._holds: weakref.WeakValueDictionary[str, Hold] = weakref.WeakValueDictionary()
-        #: The ids of numbers whose handles are gone, for the core to list.
-        self._dropped: Deque[str] = deque()
         #: Completions that were read and are not delivered yet, by ticket.
         self.arrived: dict[int, Completion] = {}
-        #: Completions that no call waits for any more, by ticket. They may still arrive.
-        self._unwanted: dict[int, Operation[Any]] = {}
+        #: Tickets whose completions were taken and may still arrive, although no call waits.
+        self._unwanted: set[int] = set()
         #: Threads that take completions for event loops.
         self.threads: list[CompletionThread] = []
         self._batch = Batch()
@@ -146,38 +148,6 @@ class Session:
         """
         return int(self._lib.sastaotp_queue_fd(self._queue))
 
-    def hold(self, id: str) -> Hold:
-        """Return the hold of a number. When it is gone, the core lists the number as unclaimed.
-
-        It takes no lock, because Ctrl-C could leave it locked. If two threads make the first
-        handles of a number at the same moment, the number can be listed while one of them lives.
-        """
-        hold = self._holds.get(id)
-        if hold is None:
-            hold = self._holds[id] = Hold()
-            # The garbage collector may call this on any line of any thread, so it does no more than
-            # to store the id.
-            dropped = weakref.finalize(hold, self._dropped.append, id)
-            dropped.atexit = False
-        return hold
-
-    def dropped_numbers(self) -> Iterator[str]:
-        """Remove and return the numbers whose handles are gone."""
-        while self._dropped:
-            try:
-                id = self._dropped.popleft()
-            except IndexError:
-                return
-            # A new handle may hold the number.
-            if id not in self._holds:
-                yield id
-
-    def list_dropped(self) -> None:
-        """List the numbers whose handles are gone. Blocks for at most a second each."""
-        for id in self.dropped_numbers():
-            with suppress(SastaotpError):
-                self.run_local(_operations.mark_unclaimed(id))
-
     def submit(self, operation: Operation[Any], ticket: c_uint64) -> None:
         """Submit an operation and store its ticket in the caller's variable.
 
@@ -185,7 +155,7 @@ class Session:
         """
         call(
             self._lib,
-            "sastaotp_queue_submit",
+            "sastaotp_queue_submit_held",
             self._queue,
             operation.request(),
             None,
@@ -205,7 +175,6 @@ class Session:
         An interruption abandons the operation. Closing the client cancels it, unless
         ``survives_close`` is set.
         """
-        self.list_dropped()
         started = time.monotonic()
         ticket, handle = c_uint64(), _c_api.CompletionPointer()
         completion: Optional[Completion] = None
@@ -224,7 +193,7 @@ class Session:
                         byref(handle),
                     )
                 except SastaotpError:
-                    completion = self._taken_by_thread(operation, ticket.value)
+                    completion = self._taken_by_thread(ticket.value)
                     if completion is None:
                         raise
                     break
@@ -233,18 +202,10 @@ class Session:
                 self._free(handle)
             # Nothing may follow this line: an interruption after it would lose the purchase.
             return convert(self.result(operation, completion, started))
-        except SastaotpError:
-            if completion is None and ticket.value:
-                self.abandon(operation, ticket.value)
-            raise
-        except BaseException:
-            if handle:
-                completion = self._read(handle)
-                self._free(handle)
-            if completion is not None:
-                self._abandon_completion(operation, completion)
-            elif ticket.value:
-                self.abandon(operation, ticket.value)
+        except BaseException as error:
+            self._free(handle)
+            if ticket.value and (completion is None or not isinstance(error, SastaotpError)):
+                self.abandon(operation, ticket.value, is_delivered=completion is not None)
             raise
 
     def result(self, operation: Operation[T], completion: Completion, started: float) -> T:
@@ -252,6 +213,8 @@ class Session:
         elapsed = time.monotonic() - started
         if completion.error is None and completion.json is not None:
             log.debug("%s: %d done in %.3f s", operation.name, completion.ticket, elapsed)
+            if operation.returns_activation:
+                operation.hold = Hold(self, completion.ticket)
             return operation.decode(completion.json)
         # A variable with the error would be a reference cycle that keeps the caller's handle alive.
         raise self._error(operation, completion, elapsed)
@@ -286,107 +249,83 @@ class Session:
         )
         has_new = bool(batch.unread.value)
         self._read_taken(batch)
-        self._drop_unwanted()
         return has_new
+
+    def has_unwanted(self) -> bool:
+        """Whether a thread still has the completion of a call that was abandoned."""
+        self._read_taken(self._batch)
+        return bool(self._unwanted and self.threads)
 
     def _read_taken(self, batch: Batch) -> None:
         while batch.unread.value:
             handle = batch.taken[batch.unread.value - 1]
             completion = self._read(handle)
             self.arrived[completion.ticket] = completion
+            if completion.ticket in self._unwanted:
+                self._unwanted.discard(completion.ticket)
+                self.arrived.pop(completion.ticket, None)
             rest = c_size_t(batch.unread.value - 1)
             at_once(
                 partial(self._lib.sastaotp_completion_free, handle),
                 partial(memmove, byref(batch.unread), byref(rest), sizeof(rest)),
             )
 
-    def _drop_unwanted(self) -> None:
-        """Drop the completions that no call waits for, and list the numbers that they bought."""
-        for ticket in [*self._unwanted]:
-            completion = self.arrived.get(ticket)
-            if completion is not None:
-                operation = self._unwanted.pop(ticket, None)
-                if operation is not None:
-                    id = self.abandoned_number(operation, completion)
-                    if id is not None:
-                        self._dropped.append(id)
-                self.arrived.pop(ticket, None)
-
     def cancel(self, ticket: int) -> None:
         """Complete an operation now: as cancelled, or with a result that has already arrived."""
         self._lib.sastaotp_queue_cancel(self._queue, ticket)
 
-    def cancel_and_take(self, operation: Operation[Any], ticket: int) -> Optional[Completion]:
-        """Cancel an operation and take its completion. None if it was taken before."""
-        self.cancel(ticket)
-        self._read_taken(self._batch)
-        return self.arrived.pop(ticket, None) or self._join(operation, ticket, 0)
+    def release(self, ticket: int) -> bool:
+        """Drop a ticket in the core: its operation, its completion and its hold on a number.
 
-    def abandon(self, operation: Operation[Any], ticket: int) -> None:
-        """Cancel an operation whose call was interrupted, and list a number that it bought."""
-        log.debug("%s: %d abandoned", operation.name, ticket)
-        completion = self.cancel_and_take(operation, ticket)
-        if completion is not None:
-            self._abandon_completion(operation, completion)
-
-    def _abandon_completion(self, operation: Operation[Any], completion: Completion) -> None:
-        id = self.abandoned_number(operation, completion)
-        if id is not None:
-            self.mark_unclaimed(id)
-
-    def abandoned_number(self, operation: Operation[Any], completion: Completion) -> Optional[str]:
-        """Return the id of a number that an interrupted call bought, for the caller to list.
-
-        The core itself lists a purchase with an unknown outcome.
+        Returns whether its completion can no longer be taken.
         """
-        if not operation.is_purchase or completion.json is None:
-            return None
-        return _operations.decode_activation(completion.json).id
+        return bool(self._lib.sastaotp_queue_release(self._queue, ticket))
 
-    def mark_unclaimed(self, id: str) -> None:
-        """List a number as unclaimed. Sends no request, and blocks for at most a second."""
-        self.log_mark_unclaimed(id)
-        self.run_local(_operations.mark_unclaimed(id))
+    def abandon(self, operation: Operation[Any], ticket: int, *, is_delivered: bool) -> None:
+        """Drop an operation whose call was interrupted. Does not block.
 
-    def log_mark_unclaimed(self, id: str) -> None:
-        """Log that a number is about to be listed as unclaimed."""
-        log.warning("activation %s: unclaimed() lists it until an operation claims it", id)
+        :param is_delivered: whether the call has its completion.
+        """
+        log.debug("%s: %d abandoned", operation.name, ticket)
+        if operation.is_purchase:
+            log.warning(
+                "%s was interrupted: unclaimed() lists its number if it bought one", operation.name
+            )
+        self._drop(ticket, is_delivered=is_delivered)
+
+    def _drop(self, ticket: int, *, is_delivered: bool) -> None:
+        if not self.release(ticket) and not is_delivered:
+            # A thread that has taken the completion stores it later.
+            self._unwanted.add(ticket)
+        if self.arrived.pop(ticket, None) is not None:
+            self._unwanted.discard(ticket)
 
     def run_local(self, operation: Operation[T]) -> Optional[T]:
         """Run an operation that sends no request. None if it takes longer than a second."""
-        ticket = c_uint64()
+        ticket, handle = c_uint64(), _c_api.CompletionPointer()
         self.submit(operation, ticket)
-        completion = self._join(operation, ticket.value, round(LOCAL_TIMEOUT * 1000))
+        timeout_ms = round(LOCAL_TIMEOUT * 1000)
+        status = self._lib.sastaotp_queue_join(self._queue, ticket, timeout_ms, byref(handle), None)
+        completion: Optional[Completion] = None
+        try:
+            if handle:
+                completion = self._read(handle)
+        finally:
+            self._free(handle)
+        if completion is None and status != _c_api.OK:
+            completion = self._taken_by_thread(ticket.value)
+        if completion is None:
+            self._drop(ticket.value, is_delivered=False)
         if completion is None or completion.json is None:
             return None
         return operation.decode(completion.json)
 
-    def _join(
-        self, operation: Operation[Any], ticket: int, timeout_ms: int
-    ) -> Optional[Completion]:
-        """Take the completion of a ticket. None at a timeout, or if it was delivered before."""
-        handle = _c_api.CompletionPointer()
-        status = self._lib.sastaotp_queue_join(self._queue, ticket, timeout_ms, byref(handle), None)
-        try:
-            if handle:
-                return self._read(handle)
-        finally:
-            self._free(handle)
-        if status != _c_api.OK:
-            return self._taken_by_thread(operation, ticket)
-        self._unwanted[ticket] = operation
-        return None
-
-    def _taken_by_thread(self, operation: Operation[Any], ticket: int) -> Optional[Completion]:
+    def _taken_by_thread(self, ticket: int) -> Optional[Completion]:
         """Take a completion that a thread of an event loop has taken. None if none did.
 
         The thread may not have stored it yet, and stores it in its current round.
         """
         rounds = [(thread, thread.rounds) for thread in self.threads]
-        if any(thread.is_current for thread, _ in rounds):
-            # The garbage collector calls this on that thread, which can store nothing meanwhile.
-            self._unwanted[ticket] = operation
-            return self.arrived.pop(ticket, None)
         # The threads stop when the interpreter exits; then the report has been written.
         while ticket not in self.arrived and not sys.is_finalizing():
             if all(thread.has_ended or thread.rounds != before for thread, before in rounds):

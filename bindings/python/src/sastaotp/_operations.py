@@ -6,7 +6,18 @@ Both clients are built on these functions. The methods of ``Client`` document th
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Callable, Generic, Iterable, Mapping, Optional, Sequence, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Generic,
+    Iterable,
+    Mapping,
+    Optional,
+    Sequence,
+    TypeVar,
+    cast,
+)
 
 import msgspec
 
@@ -43,21 +54,27 @@ from ._models import (
 )
 from ._money_and_time import rupees
 
+if TYPE_CHECKING:
+    from ._native_queue import Hold
+
 T = TypeVar("T")
 
-#: The operations that can cost money. Their results must not be lost if the call is interrupted.
+#: The operations that can cost money.
 _PURCHASES = frozenset({"get_number", "lease", "buy", "reget_number"})
 
 
 class Operation(Generic[T]):
     """A request to the queue, and the decoder of its result."""
 
-    __slots__ = ("arguments", "decode", "is_purchase", "name")
+    __slots__ = ("arguments", "decode", "hold", "is_purchase", "name", "returns_activation")
 
     def __init__(self, name: str, decode: Callable[[bytes], T], /, **arguments: Any) -> None:
         self.name = name
         self.decode = decode
         self.is_purchase = name in _PURCHASES
+        self.returns_activation = self.is_purchase or name == "claim"
+        #: The hold on the activation that it returned, until an activation object takes it.
+        self.hold: Optional[Hold] = None
         self.arguments = arguments
 
     def request(self) -> bytes:
@@ -277,6 +294,10 @@ def wait_for_code(
         accept_same_code=flag(accept_same_code, "accept_same_code") or None,
         cancel_on_timeout=flag(cancel_on_timeout, "cancel_on_timeout") or None,
     )
+
+
+def claim(id: str) -> Operation[ActivationData]:
+    return Operation("claim", decode_activation, id=id)
 
 
 def mark_sms_sent(id: str) -> Operation[None]:

@@ -10,7 +10,7 @@ from typing import Callable, Optional
 
 from . import _ends, _operations
 from ._arguments import OnTooEarly
-from ._base import A, BaseActivation, BaseClient, BaseLease
+from ._base import A, BaseClient, BaseLease
 from ._models import ActivationData
 from ._native_queue import R, identity
 from ._operations import Operation, T
@@ -22,21 +22,14 @@ class ClientRunner(BaseClient[A]):
     def _run(self, operation: Operation[T]) -> T:
         return self._open_session().run(operation, identity)
 
+    def _convert(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
+        return self._open_session().run(operation, convert)
+
     def _buy(self, operation: Operation[ActivationData]) -> A:
-        session = self._open_session()
-        return session.run(operation, partial(self._bought, session))
+        return self._convert(operation, partial(self._bought, operation))
 
-    def _run_on(
-        self, activation: BaseActivation, operation: Operation[T], convert: Callable[[T], R]
-    ) -> R:
-        """Run an operation on a number, and hold the number from now on."""
-        session = self._open_session()
-        activation._claim(session)
-        return session.run(operation, convert)
-
-    def _list_dropped(self) -> None:
-        """List the numbers whose handles are gone, of every client of this process."""
-        _ends.list_dropped()
+    def _free_abandoned(self) -> None:
+        """Do nothing: no thread of this package takes completions of a blocking client."""
 
     def _close(self) -> None:
         """End the session, and report its purchases."""
@@ -63,7 +56,8 @@ class LeaseRunner(BaseLease[A]):
         return self._session.run(self._operation, self._activate)
 
     def _activate(self, data: ActivationData) -> A:
-        return self._hold(self._client._bought(self._session, data))
+        self._activation = self._client._bought(self._operation, data)
+        return self._activation
 
     def _keep(self) -> None:
         activation = self._release()
@@ -83,7 +77,6 @@ class LeaseRunner(BaseLease[A]):
                 survives_close=True,
             )
         except BaseException as failure:
-            self._session.mark_unclaimed(activation.id)
             if self._must_raise(activation, failure, error):
                 raise
         finally:
