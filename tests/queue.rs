@@ -132,7 +132,9 @@ fn a_cancelled_purchase_finishes_and_is_listed() {
         queue.submit(Operation::from_json(&operation.to_string()).unwrap()).unwrap()
     };
     let error_of = |ticket| queue.join(ticket, SOON).unwrap().unwrap().result.unwrap_err();
-    fixture.control("faults", r#"{"match":{"action":"getNumber"},"delay_ms":3000,"times":1}"#);
+    // The reply is held until the service's clock runs.
+    fixture.control("clock", r#"{"mode":"manual"}"#);
+    fixture.control("faults", r#"{"match":{"action":"getNumber"},"delay_ms":500,"times":1}"#);
     let first = buy();
     eventually("the request", || fixture.control("ledger", "")["in_flight"] == 1);
     // The second purchase waits for the worker. If it is cancelled before it is sent, it charges
@@ -143,6 +145,7 @@ fn a_cancelled_purchase_finishes_and_is_listed() {
         let error = error_of(ticket);
         assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, charge), "{error}");
     }
+    fixture.control("clock", r#"{"mode":"real"}"#);
     eventually("the purchase", || {
         fixture.client.unclaimed().iter().any(|unclaimed| unclaimed.outcome.purchase().is_some())
     });

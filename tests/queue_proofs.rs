@@ -285,7 +285,7 @@ fn a_429_slows_every_handle() {
 fn blackhole() -> (String, Vec<TcpStream>, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let fill = || TcpStream::connect_timeout(&address, 50 * MS).ok();
+    let fill = || TcpStream::connect_timeout(&address, SECOND).ok();
     let streams = std::iter::from_fn(fill).take(10_000).collect();
     (format!("http://{address}/"), streams, listener)
 }

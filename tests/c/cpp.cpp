@@ -918,8 +918,17 @@ public:
     scripted_server &operator=(const scripted_server &) = delete;
     ~scripted_server() { end(); }
 
+    /// Waits for the request after the scripted replies, and keeps it without a reply until `end`.
+    void hold() {
+        if (first_.joinable()) first_.join();
+        held_ = accept(socket_, nullptr, nullptr);
+        char request[4096];
+        CHECK(held_ >= 0 && read(held_, request, sizeof request) > 0);
+    }
+
     /// Breaks the connections.
     void end() {
+        if (held_ >= 0) close(std::exchange(held_, -1));
         if (socket_ >= 0) shutdown(socket_, SHUT_RDWR);
         if (first_.joinable()) first_.join();
         if (socket_ >= 0) close(std::exchange(socket_, -1));
@@ -939,7 +948,7 @@ private:
         close(connection);
     }
 
-    int socket_;
+    int socket_, held_ = -1;
     std::thread first_;
 };
 
@@ -996,7 +1005,7 @@ void cancelled_purchase() {
             carried = std::current_exception();
         }
     });
-    std::this_thread::sleep_for(1s);
+    server.hold();
     token.trigger();
     buyer.join();
     try {
@@ -1016,7 +1025,7 @@ void cancelled_purchase() {
     CHECK(list.size() == 1 && list[0].outcome() == sastaotp::outcome::pending);
     CHECK(list[0].intent().max_price() == eighty && !list[0].error() && !list[0].purchase());
     server.end();
-    for (int tries = 0; tries < 100 && list[0].outcome() == sastaotp::outcome::pending;
+    for (int tries = 0; tries < 300 && list[0].outcome() == sastaotp::outcome::pending;
          ++tries) {
         std::this_thread::sleep_for(100ms);
         list = shop.unclaimed();

@@ -102,8 +102,9 @@ void fd_is_readable_while_completions_wait(void) {
     sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");
 }
 
-/* Waits until the only unclaimed purchase is bought. */
+/* Lets the reply to a held purchase arrive, and waits until the only unclaimed one is bought. */
 static void wait_until_bought(const sastaotp_client *client) {
+    sandbox_do("clock", "{\"mode\":\"real\"}");
     for (int tries = 0; tries < 1000; tries++) {
         sastaotp_error *error = NULL;
         sastaotp_unclaimed_list *list = NULL;
@@ -118,15 +119,18 @@ static void wait_until_bought(const sastaotp_client *client) {
     CHECK(!"the purchase finishes");
 }
 
-/* Starts a purchase whose reply arrives slowly. */
-static void submit_slow_purchase(const sastaotp_queue *queue, uint64_t *ticket) {
-    size_t before = sandbox_requests("getNumber");
-    sandbox_do(
-        "faults",
-        "{\"match\":{\"action\":\"getNumber\"},\"fault\":\"N11\",\"every_ms\":4,\"times\":1}");
+/* Starts a purchase whose reply is held, because the sandbox's clock stands still. */
+static void submit_held_purchase(const sastaotp_queue *queue, uint64_t *ticket) {
+    sandbox_do("clock", "{\"mode\":\"manual\"}");
+    sandbox_do("faults",
+               "{\"match\":{\"action\":\"getNumber\"},\"delay_ms\":500,\"times\":1}");
     *ticket = submit(queue, purchase_of("zz_ok"));
-    while (sandbox_requests("getNumber") == before) sleep_ms(5);
-    sleep_ms(100);
+    for (bool is_sent = false; !is_sent;) {
+        sleep_ms(5);
+        char *ledger = sandbox_call("ledger", NULL);
+        is_sent = strstr(ledger, "\"in_flight\":1") != NULL;
+        free(ledger);
+    }
     CHECK_INT(sastaotp_queue_open_count(queue), 1);
 }
 
@@ -135,7 +139,7 @@ void a_cancelled_purchase_is_listed(void) {
     sastaotp_client *client = sandbox_client();
     sastaotp_queue *queue = queue_of(client);
     uint64_t ticket = 0;
-    submit_slow_purchase(queue, &ticket);
+    submit_held_purchase(queue, &ticket);
     CHECK(sastaotp_queue_cancel(queue, ticket));
     CHECK_INT(sastaotp_queue_open_count(queue), 0);
     sastaotp_completion *completion = join(queue, ticket);
@@ -432,7 +436,7 @@ void queue_and_client_end_in_any_order(void) {
     /* A sent purchase outlives the queue. */
     sastaotp_client *client = sandbox_client();
     sastaotp_queue *queue = queue_of(client);
-    submit_slow_purchase(queue, &ticket);
+    submit_held_purchase(queue, &ticket);
     sastaotp_queue_free(queue);
     wait_until_bought(client);
     /* A queue may outlive its client, and a completion its queue. */

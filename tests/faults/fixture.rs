@@ -175,6 +175,12 @@ impl Fixture {
         serde_json::from_str(&reply).expect("control calls return JSON")
     }
 
+    /// Returns how many requests of an action the service has received.
+    pub(crate) fn received(&self, action: &str) -> usize {
+        let log = self.control("log", "");
+        log["log"].as_array().unwrap().iter().filter(|line| line["action"] == action).count()
+    }
+
     /// Makes the next `times` requests of an action fail; 0 makes all of them fail.
     pub(crate) fn arm(&self, fault: Fault, action: &'static str, times: u32) {
         match fault {
@@ -366,23 +372,33 @@ pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Runs a call that blocks, triggers its token, and measures how long the call then takes to
-/// return.
+/// Runs a call that blocks, triggers its token once the call has reached a phase, and measures how
+/// long the call then takes to return.
 pub(crate) fn cancel_while<T: Debug>(
     phase: &str,
+    is_reached: impl Fn() -> bool + Send,
     call: impl FnOnce(&CancelToken) -> Result<T>,
 ) -> Error {
     let cancel = CancelToken::new();
     let trigger = cancel.clone();
-    let thread = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(150));
-        let triggered = Instant::now();
-        trigger.cancel();
-        triggered
+    let (result, took) = std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            let start = Instant::now();
+            while !is_reached() {
+                assert!(start.elapsed() < seconds(60), "{phase}: not reached");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // The call blocks a moment after that.
+            std::thread::sleep(Duration::from_millis(150));
+            let triggered = Instant::now();
+            trigger.cancel();
+            triggered
+        });
+        let result = call(&cancel);
+        let returned = Instant::now();
+        (result, returned.saturating_duration_since(thread.join().unwrap()))
     });
-    let result = call(&cancel);
-    let returned = Instant::now();
-    check_cancellation(phase, returned.saturating_duration_since(thread.join().unwrap()));
+    check_cancellation(phase, took);
     leak_check::check(&result);
     result.expect_err(phase)
 }

@@ -16,6 +16,8 @@ pub(crate) struct Network {
     diversion: Mutex<Option<Arc<Diversion>>>,
     clock: Arc<dyn Clock>,
     attempts: Mutex<Vec<Attempt>>,
+    /// The actions of the exchanges, also of those that have not ended.
+    started: Mutex<Vec<String>>,
 }
 
 /// Sends the next requests of one action to another transport.
@@ -39,7 +41,13 @@ pub(crate) struct Attempt {
 
 impl Network {
     pub(crate) fn new(service: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
-        Self { service, diversion: Mutex::default(), clock, attempts: Mutex::default() }
+        Self {
+            service,
+            diversion: Mutex::default(),
+            clock,
+            started: Mutex::default(),
+            attempts: Mutex::default(),
+        }
     }
 
     /// Diverts the next `times` requests of an action to another transport; 0 diverts all of them.
@@ -66,6 +74,11 @@ impl Network {
     pub(crate) fn count(&self, action: &str) -> usize {
         self.attempts(action).len()
     }
+
+    /// Returns how many exchanges of an action have started.
+    pub(crate) fn started(&self, action: &str) -> usize {
+        self.started.lock().unwrap().iter().filter(|started| *started == action).count()
+    }
 }
 
 impl Transport for Network {
@@ -76,6 +89,7 @@ impl Transport for Network {
             diversion.action == action
                 && diversion.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
         });
+        self.started.lock().unwrap().push(action.clone());
         let began = self.clock.now().monotonic;
         let outcome =
             diversion.as_ref().map_or(&self.service, |other| &other.transport).exchange(request);

@@ -8,20 +8,29 @@ use crate::adapter::{
 
 use crate::server::{LOOK_FOR, Sandbox, at_most, eventually, request};
 
-/// A reply that takes about five seconds to arrive.
-const SLOW: &str =
-    r#"{"match":{"action":"getNumber"},"fault":"reply_too_slow","every_ms":10,"times":1}"#;
+/// How long the caller of a purchase waits: a slow machine sends the purchase in this time.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// Holds the reply to the next purchase until `release`.
+fn hold(sandbox: &Sandbox) {
+    sandbox.control("clock", r#"{"mode":"manual"}"#);
+    sandbox.control("faults", r#"{"match":{"action":"getNumber"},"delay_ms":500,"times":1}"#);
+}
+
+fn release(sandbox: &Sandbox) {
+    sandbox.control("clock", r#"{"mode":"real"}"#);
+}
 
 #[test]
 fn a_cancelled_purchase_is_listed_when_bought() {
     let sandbox = Sandbox::start("abandoned");
-    sandbox.control("faults", SLOW);
+    hold(&sandbox);
     let client = sandbox.client();
     let cancel = CancelToken::new();
     let trigger = cancel.clone();
     let error = std::thread::scope(|scope| {
         scope.spawn(|| {
-            eventually("the request", || sandbox.count("getNumber") == 1);
+            eventually("the request", || sandbox.control("ledger", "")["in_flight"] == 1);
             trigger.cancel();
         });
         client.with_cancel(&cancel).get_number(request("zz_ok")).unwrap_err()
@@ -30,6 +39,7 @@ fn a_cancelled_purchase_is_listed_when_bought() {
     let unclaimed = client.unclaimed();
     assert_eq!(unclaimed.len(), 1);
     assert!(matches!(unclaimed[0].outcome, UnclaimedOutcome::Pending), "{unclaimed:?}");
+    release(&sandbox);
     let mut id = String::new();
     eventually("the reply", || match &client.unclaimed()[0].outcome {
         UnclaimedOutcome::Bought(purchase) => {
@@ -47,10 +57,9 @@ fn a_cancelled_purchase_is_listed_when_bought() {
 
 #[test]
 fn a_timed_out_purchase_is_listed_when_bought() {
-    const SHORT: Duration = Duration::from_secs(1);
     for cancellable in [false, true] {
         let sandbox = Sandbox::start("impatient");
-        sandbox.control("faults", SLOW);
+        hold(&sandbox);
         let builder = sandbox.builder();
         let client =
             adapter::build(if cancellable { builder.timeout(SHORT) } else { builder }).unwrap();
@@ -61,12 +70,14 @@ fn a_timed_out_purchase_is_listed_when_bought() {
         };
         let start = Instant::now();
         let error = short.get_number(request("zz_ok")).unwrap_err();
-        assert!(start.elapsed() < at_most(Duration::from_secs(2)), "{:?}", start.elapsed());
+        let limit = at_most(SHORT + Duration::from_secs(1));
+        assert!(start.elapsed() < limit, "{:?}", start.elapsed());
         assert_eq!(
             (error.kind(), error.charge()),
             (ErrorKind::Timeout, Charge::Unknown),
             "{error}"
         );
+        release(&sandbox);
         let bought =
             |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Bought(_));
         eventually("the reply", || client.unclaimed().iter().any(bought));
@@ -86,15 +97,15 @@ fn a_timed_out_purchase_is_listed_when_bought() {
 #[test]
 fn a_number_claimed_early_is_never_listed() {
     let sandbox = Sandbox::start("early");
-    sandbox.control("faults", SLOW);
+    hold(&sandbox);
     let client = sandbox.client();
-    let error =
-        client.with_timeout(Duration::from_secs(1)).get_number(request("zz_ok")).unwrap_err();
+    let error = client.with_timeout(SHORT).get_number(request("zz_ok")).unwrap_err();
     assert_eq!(error.charge(), Charge::Unknown, "{error}");
     let id =
         client.get_orders(&OrderQuery::default()).unwrap().orders[0].activation_id.clone().unwrap();
     let number = client.activation(&id).unwrap();
     assert_eq!(client.unclaimed().len(), 1, "the client still awaits the reply");
+    release(&sandbox);
     // Callers settle unclaimed numbers, so a number in use must not be listed.
     eventually("the reply", || client.unclaimed().is_empty());
     number.cancel().unwrap();
@@ -109,8 +120,7 @@ fn a_silent_purchase_is_found_after_its_timeout() {
         r#"{"match":{"action":"getNumber"},"fault":"reply_timeout","variant":"silent","times":1}"#,
     );
     let client = sandbox.client();
-    let error =
-        client.with_timeout(Duration::from_secs(1)).get_number(request("zz_ok")).unwrap_err();
+    let error = client.with_timeout(SHORT).get_number(request("zz_ok")).unwrap_err();
     assert_eq!(error.charge(), Charge::Unknown);
     let found = client.reconcile_within(error.intent().unwrap(), LOOK_FOR).unwrap();
     assert_eq!(found.candidates.len(), 1, "{found:?}");
@@ -120,14 +130,12 @@ fn a_silent_purchase_is_found_after_its_timeout() {
 #[test]
 fn a_late_refusal_leaves_nothing_unclaimed() {
     let sandbox = Sandbox::start("refused");
-    sandbox.control("faults", SLOW);
+    hold(&sandbox);
     let client = sandbox.client();
-    let error = client
-        .with_timeout(Duration::from_secs(1))
-        .get_number(request("zz_nonumbers"))
-        .unwrap_err();
+    let error = client.with_timeout(SHORT).get_number(request("zz_nonumbers")).unwrap_err();
     assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::Unknown), "{error}");
     assert_eq!(client.unclaimed().len(), 1, "the client still awaits the reply");
+    release(&sandbox);
     eventually("the reply", || client.unclaimed().is_empty());
     sandbox.control("assert", r#"{"charges":0}"#);
 }

@@ -25,6 +25,7 @@ const HOLD: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub struct Record {
     accepted: AtomicUsize,
+    closed: AtomicUsize,
     resumed: AtomicUsize,
     requests: Mutex<Vec<String>>,
 }
@@ -84,8 +85,10 @@ impl Server {
                     let Ok(stream) = Stream::accept(tcp.try_clone().unwrap(), tls, &record) else {
                         return;
                     };
-                    let mut conn = Conn { stream, tcp, record, number };
+                    let mut conn = Conn { stream, tcp, record: Arc::clone(&record), number };
                     handler(&mut conn);
+                    drop(conn);
+                    record.closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
@@ -108,6 +111,11 @@ impl Server {
 
     pub fn accepted(&self) -> usize {
         self.record.accepted.load(Ordering::SeqCst)
+    }
+
+    /// The number of connections whose handler has ended.
+    pub fn closed(&self) -> usize {
+        self.record.closed.load(Ordering::SeqCst)
     }
 
     pub fn resumed(&self) -> usize {

@@ -244,16 +244,18 @@ fn cancelling_and_time_limits_end_each_step() {
     for (responses, phase) in steps {
         let proxy = proxy(responses, End::Hold);
         let url = format!("socks5h://{CREDENTIALS}{}", proxy.server.address);
-        let hasty = with("https://service.test/", |config| {
-            config.proxy = ProxyChoice::Url(url);
-            config.timeouts.connect = Duration::from_millis(150);
-        });
+        let hasty = |time| {
+            with("https://service.test/", |config| {
+                config.proxy = ProxyChoice::Url(url.clone());
+                config.timeouts.connect = time;
+            })
+        };
         let patient = through(&proxy, "socks5h", CREDENTIALS, "https://service.test/");
         for lane in BOTH {
-            check(ask(&hasty, lane), Cause::ConnectTimeout, phase, false);
-            let short = ask_with(&patient, lane, |options| {
-                options.timeout = Duration::from_millis(150);
-            });
+            let short = reaching(phase, |time| ask(&hasty(time), lane));
+            check(short, Cause::ConnectTimeout, phase, false);
+            let short =
+                reaching(phase, |time| ask_with(&patient, lane, |options| options.timeout = time));
             check(short, Cause::Deadline, phase, false);
             cancelled_in_time(&patient, lane, phase, false);
         }

@@ -167,10 +167,13 @@ fn an_extra_reply_in_tls_is_never_used() {
             "s".repeat(length)
         );
         let authority = Authority::new();
+        let is_sent = Arc::new(AtomicBool::new(false));
+        let sent = Arc::clone(&is_sent);
         let server = Server::start_tls(authority.server("localhost"), move |conn| {
             if conn.number == 0 {
                 conn.request();
                 conn.send(&burst);
+                sent.store(true, Ordering::SeqCst);
             }
             conn.serve(OK);
         });
@@ -182,7 +185,9 @@ fn an_extra_reply_in_tls_is_never_used() {
             Ok(reply) => assert_eq!(reply.body.len(), 16_342),
             Err(error) => assert_eq!(error.cause, Cause::Malformed, "{error:?}"),
         }
-        thread::sleep(Duration::from_millis(50));
+        while !is_sent.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
         assert!(ask().unwrap().body == b"hello", "{length} bytes behind it");
     }
 }
@@ -215,8 +220,9 @@ fn a_failed_handshake_leaves_the_request_unsent() {
     let cut = Server::start(|_| {});
     check(ask(&to(&cut.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
     let silent = Server::start(server::Conn::hold);
-    let transport = with(&silent.https("localhost"), |config| {
-        config.timeouts.connect = Duration::from_millis(100);
+    let result = reaching(Phase::Tls, |time| {
+        let transport = with(&silent.https("localhost"), |config| config.timeouts.connect = time);
+        ask(&transport, Lane::Charge)
     });
-    check(ask(&transport, Lane::Charge), Cause::ConnectTimeout, Phase::Tls, false);
+    check(result, Cause::ConnectTimeout, Phase::Tls, false);
 }

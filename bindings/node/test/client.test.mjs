@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AbortError, Activation, Intent, Lease, OutcomeUnknownError } from 'sastaotp'
 import {
   assertSettlesAtOnce,
+  holdPurchases,
   modulePath,
   NUMBER,
   privateModule,
@@ -41,19 +42,6 @@ test('absent options come from the environment', async () => {
     console.log((await new Client().getBalance()).amount)`
   assert.equal(await run(code), '1000\n')
 })
-
-/** A proxy to the sandbox that delays each reply by half a second. */
-async function startSlowProxy() {
-  const { url, stop } = await serve(async (request, response) => {
-    const reply = await fetch(new URL(request.url, sandbox.url), {
-      headers: { 'X-API-Key': request.headers['x-api-key'] }
-    })
-    const body = await reply.text()
-    await sleep(500)
-    response.writeHead(reply.status, { 'Content-Length': Buffer.byteLength(body) }).end(body)
-  })
-  return { baseUrl: new URL(new URL(sandbox.url).pathname, url).href, stop }
-}
 
 /** Returns once the sandbox has charged for a purchase with this key. */
 async function untilCharged(apiKey) {
@@ -131,9 +119,9 @@ describe('signals', () => {
   })
 
   test('an aborted purchase is unclaimed after its reply', async () => {
-    const { baseUrl, stop } = await startSlowProxy()
     const apiKey = 'aborted-purchase'
-    const client = sandbox.client({ apiKey, baseUrl })
+    const release = await holdPurchases(apiKey)
+    const client = sandbox.client({ apiKey })
     const controller = new AbortController()
     const buying = client.getNumber('zz_never', { ...NUMBER, signal: controller.signal })
     // The client first requests the newest order, so the purchase is sent later.
@@ -143,6 +131,7 @@ describe('signals', () => {
     assert.ok(error instanceof OutcomeUnknownError && error.intent instanceof Intent, error)
     let unclaimed = await client.unclaimed()
     assert.equal(unclaimed[0].outcome, 'pending')
+    await release()
     while (unclaimed[0].outcome === 'pending') {
       await sleep(50)
       unclaimed = await client.unclaimed()
@@ -152,7 +141,6 @@ describe('signals', () => {
     assert.equal(JSON.stringify(intent), JSON.stringify(error.intent))
     assert.equal((await client.cancel(purchase.activationId)).state, 'cancelled')
     await sandbox.control(apiKey, 'assert', { charges: 1, refunds: 1 })
-    stop()
   })
 })
 
@@ -245,16 +233,16 @@ describe('leases', () => {
   })
 
   test('a lease bought during close is refunded', async () => {
-    const { baseUrl, stop } = await startSlowProxy()
     const apiKey = 'lease-bought-late'
-    const client = sandbox.client({ apiKey, baseUrl })
+    const release = await holdPurchases(apiKey)
+    const client = sandbox.client({ apiKey })
     const refused = assert.rejects(client.lease('zz_never', NUMBER), OutcomeUnknownError)
     await untilCharged(apiKey)
     client.close()
     await refused
+    await release()
     while ((await sandbox.control(apiKey, 'ledger')).refunds === 0) await sleep(20)
     await sandbox.control(apiKey, 'assert', { charges: 1, refunds: 1 })
-    stop()
   })
 
   test('a warning names the unsettled order after close', async () => {

@@ -23,6 +23,14 @@ export const NUMBER = { country: '22', maxPrice: 100 }
 
 export const require = createRequire(import.meta.url)
 
+/** Holds the replies to purchases with a key until the returned function is called. */
+export async function holdPurchases(apiKey) {
+  await sandbox.control(apiKey, 'clock', { mode: 'manual' })
+  const match = { action: 'getNumber' }
+  await sandbox.control(apiKey, 'faults', { match, times: 0, delay_ms: 500 })
+  return () => sandbox.control(apiKey, 'clock', { mode: 'real' })
+}
+
 /** The path of a private module of the package. */
 export const modulePath = (file) => path.join(path.dirname(require.resolve('sastaotp')), file)
 

@@ -12,7 +12,7 @@ import {
   OutcomeUnknownError,
   PriceTooHighError
 } from 'sastaotp'
-import { NUMBER, rejectionOf, run, sandbox, serve } from './harness.mjs'
+import { holdPurchases, NUMBER, rejectionOf, run, sandbox, serve } from './harness.mjs'
 
 /** A fault of the sandbox: the purchase is not made, and its reply is no reply of the service. */
 const NOT_MADE = { match: { action: 'getNumber' }, fault: 'html_page', body: '<html>oops</html>' }
@@ -97,11 +97,7 @@ describe('unknown outcomes', () => {
   test('an aborted purchase has an error of its own', async () => {
     const apiKey = 'abort-name'
     const client = sandbox.client({ apiKey })
-    await sandbox.control(apiKey, 'faults', {
-      match: { action: 'getNumber' },
-      times: 0,
-      delay_ms: 1000
-    })
+    const release = await holdPurchases(apiKey)
     const controller = new AbortController()
     const buying = client.getNumber('zz_never', { ...NUMBER, signal: controller.signal })
     while ((await sandbox.control(apiKey, 'ledger')).charges === 0) await sleep(5)
@@ -114,6 +110,7 @@ describe('unknown outcomes', () => {
       ['OutcomeUnknownError', null, 'cancelled', 'unknown', reason]
     )
     assert.match(error.intent.intentId, /^[0-9a-f]{16}$/)
+    await release()
     const [entry] = await client.finish({ timeoutMs: 60_000 })
     assert.deepEqual([entry.outcome, entry.intent], ['bought', error.intent])
     assert.ok(entry.message.includes(entry.purchase.phoneNumber), entry.message)

@@ -172,7 +172,15 @@ fn in_each_phase<T: Debug>(
         if let Some(blocking) = blocking_transport(phase) {
             fixture.network.divert(action, 0, blocking);
         }
-        let error = cancel_while(phase, |cancel| call(&fixture.client.with_cancel(cancel), &id));
+        let count = || {
+            if sent { fixture.received(action) } else { fixture.network.started(action) }
+        };
+        let before = count();
+        let error = cancel_while(
+            phase,
+            || count() > before,
+            |cancel| call(&fixture.client.with_cancel(cancel), &id),
+        );
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{phase}: {error:?}");
         check(phase, sent, &fixture, &error);
     }
@@ -182,9 +190,11 @@ pub(super) fn cancel_ends_reads() {
     in_each_phase("getBalance", |client, _| client.get_balance(), |_, _, _, _| {});
     let fixture = Fixture::on_system_clock(Via::Socket);
     fixture.arm(Fault::Rule("H06", "seconds", r#","retry_after":"20""#), "getBalance", 0);
-    let error = cancel_while("between two attempts", |cancel| {
-        fixture.client.with_cancel(cancel).get_balance()
-    });
+    let error = cancel_while(
+        "between two attempts",
+        || fixture.network.count("getBalance") == 1,
+        |cancel| fixture.client.with_cancel(cancel).get_balance(),
+    );
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
 }
 
@@ -235,9 +245,11 @@ pub(super) fn cancel_ends_waits() {
     });
     let fixture = Fixture::on_system_clock(Via::Socket);
     let number = fixture.buy_number("zz_never");
-    let error = cancel_while("between two polls", |cancel| {
-        number.with_cancel(cancel).wait_for_code(seconds(60))
-    });
+    let error = cancel_while(
+        "between two polls",
+        || fixture.network.count("getStatus") == 1,
+        |cancel| number.with_cancel(cancel).wait_for_code(seconds(60)),
+    );
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
     assert_eq!(number.ending(), None);
 }
@@ -268,13 +280,9 @@ pub(super) fn dropping_a_queue_cancels_at_once() {
         check_cancellation("a ticket", start.elapsed());
         assert_eq!(completion.result.unwrap_err().kind(), ErrorKind::Cancelled);
     }
-    let received = || {
-        let log = fixture.control("log", "");
-        log["log"].as_array().unwrap().iter().filter(|line| line["action"] == "getBalance").count()
-    };
-    let before = received();
+    let before = fixture.received("getBalance");
     submit(r#"{"op":"get_balance"}"#);
-    while received() == before {
+    while fixture.received("getBalance") == before {
         std::thread::sleep(Duration::from_millis(5));
     }
     let start = Instant::now();
