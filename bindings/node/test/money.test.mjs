@@ -113,7 +113,7 @@ describe('unknown outcomes', () => {
       [error.name, error.code, error.kind, error.charge, error.cause],
       ['OutcomeUnknownError', null, 'cancelled', 'unknown', reason]
     )
-    assert.match(error.intent.intentId, /^[0-9a-f]{16}$/)
+    assert.match(error.intent.id, /^[0-9a-f]{16}$/)
     const [entry] = await client.finish({ timeoutMs: 60_000 })
     assert.deepEqual([entry.outcome, entry.intent], ['bought', error.intent])
     assert.ok(entry.message.includes(entry.purchase.phoneNumber), entry.message)
