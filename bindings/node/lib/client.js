@@ -157,7 +157,7 @@ class Client {
       return this.#bought(Lease, runner, document)
     } catch (error) {
       if (error.charge === 'unknown' && runner.isClosed()) {
-        runner.intentId = error.intent.intentId
+        runner.intentId = error.intent.id
         settleAfterClose(runner, error, this.#endWaitMs)
       } else runner.release()
       throw error

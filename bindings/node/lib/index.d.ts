@@ -34,8 +34,8 @@ export interface ClientOptions {
   /** The API key, 1 to 256 visible ASCII characters; `SASTAOTP_API_KEY` by default. */
   apiKey?: string | undefined
   /**
-   * The part of a request that carries the key: the header `X-API-Key` (the default), the header
-   * `Authorization: Bearer`, or the query parameter `api_key`.
+   * The part of a request that carries the key: `header`, the header `X-API-Key` (the default);
+   * `bearer`, the header `Authorization: Bearer`; or `query`, the query parameter `api_key`.
    */
   apiKeyLocation?: 'header' | 'bearer' | 'query' | undefined
   /**
@@ -319,8 +319,13 @@ export interface SettleOptions extends CallOptions {
   /**
    * If the order is too young to cancel, `'fail'` throws a `TooEarlyError`, and `'wait'` waits
    * until it may be cancelled, usually two minutes, and accepts a code that arrives meanwhile. The
-   * default is `'fail'` for `settle` and `'wait'` for `Lease.close`.
+   * default is `'fail'`.
    */
+  onTooEarly?: 'wait' | 'fail' | undefined
+}
+
+export interface LeaseCloseOptions extends CallOptions {
+  /** Like the option of `settle`, but the default is `'wait'`. */
   onTooEarly?: 'wait' | 'fail' | undefined
 }
 
@@ -654,7 +659,7 @@ export class Intent {
   /** Reads a saved intent. Throws a `ConfigError` if `saved` is not one. */
   static fromJSON(saved: string | object): Intent
   /** The id of the intent: 16 hexadecimal digits. An intent is sent once. */
-  readonly intentId: string
+  readonly id: string
   readonly action: 'getNumber' | 'regetNumber'
   readonly service?: string
   readonly country?: string | null
@@ -663,7 +668,7 @@ export class Intent {
   /** The further parameters of the request. */
   readonly parameters?: Record<string, string>
   /** For `regetNumber`: the activation whose number is bought again. */
-  readonly id?: string
+  readonly regetOf?: string
   readonly phoneNumber?: string | null
   /** The highest acceptable price in rupees. Null if any price was accepted, or is unknown. */
   readonly maxPrice: number | null
@@ -730,7 +735,7 @@ export class Lease extends Activation {
    * to a settlement with the state `code_arrived` and the code, and the process emits a warning
    * that the order is still open.
    */
-  close(options?: SettleOptions): Promise<Settlement>
+  close(options?: LeaseCloseOptions): Promise<Settlement>
   /**
    * Ends the lease at once and keeps the order open, like `Client.keep`. A later `close` does
    * nothing and returns the state `kept`.
@@ -951,6 +956,7 @@ export class SastaotpError extends Error {
     | 'config'
     | 'budget'
     | 'already_sent'
+    | 'journal'
     | 'authentication'
     | 'insufficient_balance'
     | 'no_numbers'

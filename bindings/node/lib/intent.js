@@ -28,7 +28,9 @@ class Intent {
 
   constructor(document) {
     this.#document = document
-    Object.assign(this, convert(document))
+    const { intentId, id, ...fields } = convert(document)
+    // In the document, `id` is the activation whose number is bought again.
+    Object.assign(this, { id: intentId }, id === undefined ? {} : { regetOf: id }, fields)
   }
 
   /** Reads a saved intent: its text, or the object that JSON.parse returns. The core checks it. */

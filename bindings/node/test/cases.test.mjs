@@ -46,7 +46,7 @@ function substitute(value, kept) {
 function fieldOf(actual, name) {
   if (Array.isArray(actual) && LISTS.includes(name)) return actual
   if (name.endsWith('_at_ms')) return actual[camelCase(name.slice(0, -3))]?.getTime()
-  return actual[camelCase(name)]
+  return actual[name === 'intent_id' ? 'id' : camelCase(name)]
 }
 
 function assertMatches(expected, actual, at) {

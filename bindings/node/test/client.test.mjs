@@ -415,10 +415,27 @@ test('a saved intent keeps its watermark as text', () => {
     const saved = JSON.stringify(document)
     const intent = Intent.fromJSON(saved)
     assert.equal(intent.watermark, watermark)
+    assert.deepEqual([intent.id, intent.regetOf], ['00000000000000aa', undefined])
     assert.equal(intent.startedAt.getTime(), 1)
     assert.equal(JSON.stringify(intent), saved)
     assert.equal(JSON.stringify(Intent.fromJSON(intent.toJSON())), saved)
   }
+})
+
+test('an intent names the activation of a reget', () => {
+  const saved = {
+    intent_id: '00000000000000aa',
+    action: 'regetNumber',
+    id: '7',
+    phone_number: '919900000000',
+    max_price_micros: 1,
+    started_at_ms: 1,
+    watermark: null
+  }
+  const intent = Intent.fromJSON(saved)
+  assert.deepEqual([intent.id, intent.regetOf], ['00000000000000aa', '7'])
+  assert.equal(intent.phoneNumber, '919900000000')
+  assert.deepEqual(intent.toJSON(), saved)
 })
 
 /**

@@ -109,7 +109,7 @@ describe('unknown outcomes', () => {
       [error.name, error.code, error.kind, error.charge, error.cause],
       ['OutcomeUnknownError', null, 'cancelled', 'unknown', reason]
     )
-    assert.match(error.intent.intentId, /^[0-9a-f]{16}$/)
+    assert.match(error.intent.id, /^[0-9a-f]{16}$/)
     await release()
     const [entry] = await client.finish({ timeoutMs: 60_000 })
     assert.deepEqual([entry.outcome, entry.intent], ['bought', error.intent])

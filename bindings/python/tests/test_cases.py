@@ -66,9 +66,6 @@ def call(client: Any, op: Dict[str, Any]) -> Any:
         arguments["max_price"] = Decimal(arguments.pop("max_price_micros")) / 1_000_000
     if "intent" in arguments:
         arguments["intent"] = Intent.from_json(json.dumps(arguments["intent"]))
-    if name == "finish":
-        # `close` runs it.
-        return client._run(_operations.finish(arguments.get("timeout", 10)))
     if name == "lease":
         # The method returns a context manager, whose end settles the order.
         unset = {"operator": None, "any_country": False, "accept_any_price": False}

@@ -96,7 +96,9 @@ def test_datetimes_are_aware() -> None:
 def test_activation_has_the_data_of_its_purchase(client: Client) -> None:
     number = client.get_number("zz_ok", country="22", max_price=Decimal("80.00"))
     assert number.price == Decimal("10.00")
+    assert number.price_micros == 10_000_000
     assert number.expires_at is not None
+    assert number.expires_at.timestamp() * 1000 == pytest.approx(number.expires_at_ms)
     assert number.purchase is not None
     assert number.purchase.expires_in == timedelta(minutes=20)
     left = number.expires_at - datetime.now(timezone.utc)
@@ -150,9 +152,33 @@ def test_intent_survives_saving(client: Client) -> None:
     assert pickle.loads(pickle.dumps(intent)) == intent
     assert (intent.service, intent.country) == ("tg", "22")
     assert (intent.operator, intent.multi_sms) == ("any", True)
-    assert intent.max_price == Decimal("76.94")
+    assert (intent.max_price, intent.max_price_micros) == (Decimal("76.94"), 76_940_000)
     assert intent.started_at is not None
+    assert intent.started_at.timestamp() * 1000 == pytest.approx(intent.started_at_ms)
+    assert (intent.phone_number, intent.reget_of) == (None, None)
     assert datetime.now(timezone.utc) - intent.started_at < timedelta(seconds=HANG)
+
+
+def test_intent_has_its_parameters(client: Client) -> None:
+    parameters = {"ref": "my-shop", "fixedPrice": "true"}
+    intent = client.intend("tg", country="22", max_price=80, parameters=parameters)
+    assert intent.parameters == parameters
+    intent.parameters.clear()
+    assert Intent.from_json(intent.to_json()).parameters == parameters
+    assert hash(intent) == hash(Intent.from_json(intent.to_json()))
+
+
+def test_finish_lists_open_purchases(client: Client) -> None:
+    assert client.finish() == ()
+    number = client.get_number("zz_never", country="22", max_price=80)
+    assert client.unclaimed() == ()
+    (entry,) = client.finish(timeout=0)
+    assert entry.purchase is not None
+    assert entry.purchase.activation_id == number.id
+    number.cancel()
+    assert client.finish() == ()
+    with pytest.raises(sastaotp.ConfigError, match="timeout"):
+        client.finish(timeout=-1)
 
 
 def test_intent_keeps_unknown_fields(client: Client) -> None:

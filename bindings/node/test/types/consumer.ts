@@ -59,7 +59,7 @@ export async function main(): Promise<void> {
   await client.resolve(intent, { notMade: true })
   await client.resolve(intent, { activationId: '1' })
   const unsettled: Unclaimed[] = await client.close()
-  console.log(settings, intent.intentId, unsettled[0]?.message)
+  console.log(settings, intent.id, unsettled[0]?.message)
   console.log(intent.startedAt.getTime(), kind === 'waiting_for_next', receivedText, sum)
   for await (const order of client.orders({ status: 'pending' })) {
     console.log(order.createdAt?.getTime(), order.createdText, code)

@@ -123,9 +123,19 @@ class BaseActivation:
         return self._data.price
 
     @property
+    def price_micros(self) -> Optional[int]:
+        """The price that was charged, in millionths of a rupee, if the service reported it."""
+        return self._data.price_micros
+
+    @property
     def expires_at(self) -> Optional[datetime]:
         """When the order expires, if the service reported it."""
         return self._data.expires_at
+
+    @property
+    def expires_at_ms(self) -> Optional[int]:
+        """When the order expires, in milliseconds since 1970, if the service reported it."""
+        return self._data.expires_at_ms
 
     @property
     def purchase(self) -> Optional[Purchase]:

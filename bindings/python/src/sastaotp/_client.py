@@ -80,7 +80,8 @@ class Client(ClientRunner["Activation"]):
         ``SSL_CERT_DIR`` if one of these variables is set; or ``"both"``.
     :param ca_pem: certificates to trust in addition: the text of a PEM file, not its path. Each is
         that of an authority, or of the server itself.
-    :param api_key_location: an ``ApiKeyLocation``; the header X-API-Key by default.
+    :param api_key_location: an ``ApiKeyLocation``; ``ApiKeyLocation.HEADER`` by default, the header
+        X-API-Key.
     :param journal: keep a journal of the purchases in this folder, which is created if it does not
         exist; ``SASTAOTP_JOURNAL`` by default, or no journal if that is unset. However this process
         ends, the next process that opens the folder with the same API key and base URL has its
@@ -532,6 +533,17 @@ class Client(ClientRunner["Activation"]):
         """
         self._free_abandoned()
         return self._run(_operations.unclaimed())
+
+    def finish(self, timeout: Seconds = 10.0) -> tuple[Unclaimed, ...]:
+        """Wait for the replies of this client's purchases in flight, and return the open purchases.
+
+        They are each purchase of this client that is not settled or kept, even if an object holds
+        it, and each unclaimed one of the same API key. Sends no request.
+
+        :param timeout: how long to wait for the replies; 10 seconds by default.
+        """
+        self._list_dropped()
+        return self._run(_operations.finish(timeout, "timeout"))
 
     def settle_leftover_leases(
         self, *, on_too_early: OnTooEarly = "fail"

@@ -20,6 +20,7 @@ class _Fields(msgspec.Struct, frozen=True):
     country: Optional[str] = None
     operator: Optional[str] = None
     multi_sms: bool = False
+    parameters: dict[str, str] = {}
     id: Optional[str] = None
     phone_number: Optional[str] = None
     max_price_micros: Optional[int] = None
@@ -99,9 +100,19 @@ class Intent:
         return self._fields.multi_sms
 
     @property
+    def parameters(self) -> dict[str, str]:
+        """The further parameters of the request. Empty if a number is bought again."""
+        return {**self._fields.parameters}
+
+    @property
     def reget_of(self) -> Optional[str]:
         """The id of the activation whose number is bought again."""
         return self._fields.id
+
+    @property
+    def phone_number(self) -> Optional[str]:
+        """The number that is bought again, if it is known."""
+        return self._fields.phone_number
 
     @property
     def max_price(self) -> Optional[Decimal]:
@@ -109,9 +120,19 @@ class Intent:
         return rupees(self._fields.max_price_micros)
 
     @property
+    def max_price_micros(self) -> Optional[int]:
+        """The highest acceptable price in millionths of a rupee, like ``max_price``."""
+        return self._fields.max_price_micros
+
+    @property
     def started_at(self) -> Optional[datetime]:
         """When the intent was created."""
         return utc_datetime(self._fields.started_at_ms)
+
+    @property
+    def started_at_ms(self) -> int:
+        """When the intent was created, in milliseconds since 1970."""
+        return self._fields.started_at_ms
 
     @property
     def watermark(self) -> Optional[str]:
@@ -125,7 +146,7 @@ class Intent:
         return self._fields == other._fields if isinstance(other, Intent) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._fields)
+        return hash(self._fields.intent_id)
 
     def __repr__(self) -> str:
         return f"Intent({self._json!r})"

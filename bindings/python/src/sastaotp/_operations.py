@@ -361,11 +361,11 @@ def unclaimed() -> Operation[tuple[Unclaimed, ...]]:
     return Operation("unclaimed", lambda json: _decode_unclaimed(json).unclaimed)
 
 
-def finish(wait: Seconds) -> Operation[tuple[Unclaimed, ...]]:
+def finish(wait: Seconds, argument: str = "end_wait") -> Operation[tuple[Unclaimed, ...]]:
     return Operation(
         "finish",
         lambda json: _decode_unclaimed(json).unclaimed,
-        timeout_ms=millis(wait, "end_wait"),
+        timeout_ms=millis(wait, argument),
     )
 
 
