@@ -25,9 +25,10 @@ from typing import (
     NamedTuple,
     Optional,
     TypeVar,
+    Union,
 )
 
-from . import _c_api, _operations
+from . import _c_api, _greenlets, _operations
 from ._error_json import error_from_json
 from ._errors import SastaotpError
 from ._log_text import log_text
@@ -117,6 +118,8 @@ class Session:
         self._unwanted: dict[int, Operation[Any]] = {}
         #: Threads that take completions for event loops.
         self.threads: list[CompletionThread] = []
+        #: The readers that take completions for greenlets, by the hub of their thread.
+        self.greenlet_readers: dict[object, _greenlets.GreenletReader] = {}
         self._batch = Batch()
         call(self._lib, "sastaotp_client_new", byref(settings.config), byref(self._client))
         call(
@@ -214,6 +217,14 @@ class Session:
             while not handle:
                 if self.closed and not survives_close:
                     self.cancel(ticket.value)
+                greenlets = _greenlets.reader(self)
+                if greenlets is not None:
+                    greenlets.wait(ticket.value)
+                    completion = self.arrived.get(ticket.value)
+                    if completion is not None:
+                        self.arrived.pop(ticket.value, None)
+                        break
+                    continue
                 try:
                     call(
                         self._lib,
@@ -320,6 +331,9 @@ class Session:
         """Cancel an operation and take its completion. None if it was taken before."""
         self.cancel(ticket)
         self._read_taken(self._batch)
+        for reader in [*self.greenlet_readers.values()]:
+            if reader.is_interrupted:
+                self._read_taken(reader.batch)
         return self.arrived.pop(ticket, None) or self._join(operation, ticket, 0)
 
     def abandon(self, operation: Operation[Any], ticket: int) -> None:
@@ -378,11 +392,13 @@ class Session:
         return None
 
     def _taken_by_thread(self, operation: Operation[Any], ticket: int) -> Optional[Completion]:
-        """Take a completion that a thread of an event loop has taken. None if none did.
+        """Take a completion that a thread took for event loops or greenlets. None if none did.
 
         The thread may not have stored it yet, and stores it in its current round.
         """
-        rounds = [(thread, thread.rounds) for thread in self.threads]
+        readers: list[Union[CompletionThread, _greenlets.GreenletReader]]
+        readers = [*self.threads, *self.greenlet_readers.values()]
+        rounds = [(thread, thread.rounds) for thread in readers]
         if any(thread.is_current for thread, _ in rounds):
             # The garbage collector calls this on that thread, which can store nothing meanwhile.
             self._unwanted[ticket] = operation
