@@ -550,6 +550,27 @@ sastaotp_status sastaotp_log_set(sastaotp_log_level level,
                                  void *user,
                                  sastaotp_error **error);
 
+/**
+ * Collects the library's log for sastaotp_log_take, instead of calling a callback: for languages
+ * whose code no thread of this library may call. Collects the messages of `level` and of all more
+ * serious levels, at most 4,096 that were not taken; further ones are dropped, and a message
+ * reports their number.
+ *
+ * It replaces the callback of sastaotp_log_set, and fails like that function. SASTAOTP_LOG_OFF
+ * ends the log. Messages that were not taken are dropped. Since 0.1.0.
+ */
+SASTAOTP_MUST_USE
+sastaotp_status sastaotp_log_collect(sastaotp_log_level level, sastaotp_error **error);
+
+/**
+ * Takes the oldest collected message: writes it to `buffer` and its level to `*level`, unless they
+ * are NULL. Returns the message's length in bytes; 0 if no message waits, or in a forked child
+ * that collects nothing. If the length is not below `size`, the text was cut at the end of a
+ * character. 1,024 bytes are enough for nearly all messages. Any thread may call it; it returns at
+ * once. Since 0.1.0.
+ */
+size_t sastaotp_log_take(sastaotp_log_level *level, char *buffer, size_t size);
+
 /*
  * Configuration
  */

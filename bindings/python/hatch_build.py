@@ -137,8 +137,14 @@ def build_native(rust: Path) -> Native:
     if cargo is None:
         cargo = shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
     if cargo is None:
+        # pip builds a source distribution if it finds no wheel.
+        is_source_distribution = (rust.parent / "hatch_build.py").is_file()
+        wheels = (
+            f"pip found no wheel for this system ({sysconfig.get_platform()}): "
+            "run pip install --upgrade pip, because an old pip does not find the newer ones; or "
+        )
         sys.exit(
-            "building sastaotp: cargo is missing: "
+            f"building sastaotp: cargo is missing: {wheels if is_source_distribution else ''}"
             "install Rust 1.88 or newer (https://rustup.rs), then try again"
         )
     rustc = shutil.which("rustc", path=str(Path(cargo).parent)) or "rustc"

@@ -1,7 +1,7 @@
-//! The log of the library, for a callback of the program.
+//! The log of the library, for a callback of the program or for a program that takes the messages.
 //!
-//! The library can log while it holds a lock, so a message only enters a list. One thread, which
-//! holds no lock, calls the callback. It starts after the thread of the previous callback has
+//! The library can log while it holds a lock, so a message only enters a list. The program takes
+//! it from there, or one thread, which holds no lock, calls the callback. The thread starts after the thread of the previous callback has
 //! ended, so no two calls overlap. A forked child does not have this thread: it logs nothing until
 //! it sets its own callback.
 
@@ -9,16 +9,18 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Metadata, Record};
 
-use super::boundary::{call, unknown_constant};
+use super::boundary::{call, unknown_constant, write_text};
 use super::c_strings::c_string;
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::{Process, ProcessCell};
+use super::pointer;
 use crate::{Error, ErrorKind, Result};
 
 /// The level of a log message, and the most detailed level that a callback receives.
@@ -45,7 +47,7 @@ pub type sastaotp_log_callback = Option<
     unsafe extern "C" fn(user: *mut c_void, level: sastaotp_log_level, message: *const c_char),
 >;
 
-/// The maximum number of messages that wait for the callback. Further ones are counted and dropped.
+/// The maximum number of messages that wait. Further ones are counted and dropped.
 const CAPACITY: usize = 4096;
 
 const SETTING: &str = "setting the log";
@@ -80,12 +82,16 @@ struct State {
     ending: Vec<JoinHandle<()>>,
 }
 
-/// The connection to the thread of a callback.
+/// Receives the messages.
 struct Sink {
     level: LevelFilter,
     shared: Arc<Shared>,
-    thread: JoinHandle<()>,
+    /// The thread of the callback; `None` if the program takes the messages.
+    thread: Option<JoinHandle<()>>,
 }
+
+/// Whether a message may wait for the program to take it.
+static HAS_COLLECTED: AtomicBool = AtomicBool::new(false);
 
 // Not a channel of the standard library, which adds 30 KB to the C library.
 #[derive(Default)]
@@ -177,8 +183,7 @@ impl Callback {
         IS_LOG_THREAD.set(true);
         while let Some((level, message, dropped)) = shared.next() {
             if dropped > 0 && self.level >= Level::Warn {
-                let lost = format!("{dropped} log messages were dropped: the callback is too slow");
-                self.call(Level::Warn, &c_string(lost));
+                self.call(Level::Warn, &c_string(dropped_text(dropped)));
             }
             if shared.lock().phase != Phase::Ended {
                 self.call(level, &message);
@@ -202,6 +207,9 @@ impl log::Log for Log {
         let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sink) = state.sink.as_ref().filter(|sink| record.level() <= sink.level) {
             sink.shared.send(record.level(), message);
+            if sink.thread.is_none() {
+                HAS_COLLECTED.store(true, Ordering::Release);
+            }
         }
     }
 
@@ -238,35 +246,106 @@ pub unsafe extern "C" fn sastaotp_log_set(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let level = match level {
-            SASTAOTP_LOG_OFF => LevelFilter::Off,
-            SASTAOTP_LOG_ERROR => LevelFilter::Error,
-            SASTAOTP_LOG_WARN => LevelFilter::Warn,
-            SASTAOTP_LOG_INFO => LevelFilter::Info,
-            SASTAOTP_LOG_DEBUG => LevelFilter::Debug,
-            SASTAOTP_LOG_TRACE => LevelFilter::Trace,
-            sastaotp_log_level(value) => return Err(unknown_constant("level", value)),
-        };
+        let level = filter(level)?;
         let callback = callback.filter(|_| level != LevelFilter::Off);
-        set(callback.map(|function| Callback { function, user: user as usize, level }))
+        set(callback
+            .map(|function| Target::Callback(Callback { function, user: user as usize, level })))
     })
 }
 
-/// Replaces the callback, and waits for the end of the previous one.
-fn set(callback: Option<Callback>) -> Result<()> {
+/// Collects the library's log for sastaotp_log_take, instead of calling a callback: for languages
+/// whose code no thread of this library may call. Collects the messages of `level` and of all more
+/// serious levels, at most 4,096 that were not taken; further ones are dropped, and a message
+/// reports their number.
+///
+/// It replaces the callback of sastaotp_log_set, and fails like that function. SASTAOTP_LOG_OFF
+/// ends the log. Messages that were not taken are dropped. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_log_collect(
+    level: sastaotp_log_level,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        let level = filter(level)?;
+        set((level != LevelFilter::Off).then_some(Target::Program(level)))
+    })
+}
+
+/// Takes the oldest collected message: writes it to `buffer` and its level to `*level`, unless they
+/// are NULL. Returns the message's length in bytes; 0 if no message waits, or in a forked child
+/// that collects nothing. If the length is not below `size`, the text was cut at the end of a
+/// character. 1,024 bytes are enough for nearly all messages. Any thread may call it; it returns at
+/// once. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_log_take(
+    level: *mut sastaotp_log_level,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    write_text(buffer, size, || {
+        let Some((found, message)) = take_collected() else { return String::new() };
+        pointer::write(level, sastaotp_log_level(found as i32));
+        message
+    })
+}
+
+fn filter(level: sastaotp_log_level) -> Result<LevelFilter> {
+    Ok(match level {
+        SASTAOTP_LOG_OFF => LevelFilter::Off,
+        SASTAOTP_LOG_ERROR => LevelFilter::Error,
+        SASTAOTP_LOG_WARN => LevelFilter::Warn,
+        SASTAOTP_LOG_INFO => LevelFilter::Info,
+        SASTAOTP_LOG_DEBUG => LevelFilter::Debug,
+        SASTAOTP_LOG_TRACE => LevelFilter::Trace,
+        sastaotp_log_level(value) => return Err(unknown_constant("level", value)),
+    })
+}
+
+/// Returns the oldest message that waits for the program.
+fn take_collected() -> Option<(Level, String)> {
+    if !HAS_COLLECTED.load(Ordering::Acquire) || !OWNER.is_this_process() {
+        return None;
+    }
+    let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let sink = state.sink.as_ref().filter(|sink| sink.thread.is_none())?;
+    let mut waiting = sink.shared.lock();
+    let dropped = mem::take(&mut waiting.dropped);
+    if dropped > 0 {
+        return Some((Level::Warn, dropped_text(dropped)));
+    }
+    let (level, message) = waiting.messages.pop_front()?;
+    if waiting.messages.is_empty() {
+        HAS_COLLECTED.store(false, Ordering::Release);
+    }
+    Some((level, message.into_string().unwrap_or_default()))
+}
+
+fn dropped_text(count: u64) -> String {
+    format!("{count} log messages were dropped: they were taken too slowly")
+}
+
+/// Who receives the messages.
+enum Target {
+    Callback(Callback),
+    /// The program takes the messages up to this level.
+    Program(LevelFilter),
+}
+
+/// Replaces the target, and waits for the end of the previous callback.
+fn set(target: Option<Target>) -> Result<()> {
     // A child that is forked in the callback is not the thread of its own log.
     if OWNER.is_another_process() {
         IS_LOG_THREAD.set(false);
     }
     if IS_LOG_THREAD.get() {
-        return end_from_callback(callback.is_some());
+        return end_from_callback(target.is_some());
     }
     Process::register_fork_handler();
     let _turn = locked(&TURN)?;
-    if callback.is_some() && log::set_logger(&LOG).is_err() && !is_ours() {
+    if target.is_some() && log::set_logger(&LOG).is_err() && !is_ours() {
         return Err(Error::config(SETTING, "the program has another logger: use that one"));
     }
-    let sink = callback.map(start).transpose().map_err(|error| {
+    let sink = target.map(start).transpose().map_err(|error| {
         let reason = format!("no thread could be started ({})", error.kind());
         Error::new(ErrorKind::Connection, SETTING, reason)
     })?;
@@ -293,7 +372,7 @@ fn set(callback: Option<Callback>) -> Result<()> {
             shared.set(Phase::Closing);
             thread
         });
-        for thread in ending.into_iter().chain(thread) {
+        for thread in ending.into_iter().chain(thread.flatten()) {
             let _ = thread.join();
         }
     }
@@ -310,11 +389,13 @@ fn end_from_callback(sets_another: bool) -> Result<()> {
         return Err(Error::config(SETTING, reason));
     }
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_own = |sink: &mut Sink| sink.thread.thread().id() == thread::current().id();
+    let is_own = |sink: &mut Sink| {
+        sink.thread.as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
+    };
     // Another thread that replaces the callback has taken the sink, and waits for this one.
     if let Some(Sink { shared, thread, .. }) = state.sink.take_if(is_own) {
         shared.set(Phase::Ended);
-        state.ending.push(thread);
+        state.ending.extend(thread);
         log::set_max_level(LevelFilter::Off);
     }
     Ok(())
@@ -342,14 +423,19 @@ fn is_ours() -> bool {
     std::ptr::addr_eq(std::ptr::from_ref(log::logger()), &raw const LOG)
 }
 
-/// Starts the thread of a callback, which waits until its phase is [`Phase::Running`].
-fn start(callback: Callback) -> std::io::Result<Sink> {
-    let level = callback.level;
+/// Makes the sink of a target. The thread of a callback waits until its phase is
+/// [`Phase::Running`].
+fn start(target: Target) -> std::io::Result<Sink> {
     let shared = Arc::new(Shared::default());
+    let callback = match target {
+        Target::Callback(callback) => callback,
+        Target::Program(level) => return Ok(Sink { level, shared, thread: None }),
+    };
+    let level = callback.level;
     let thread = {
         let shared = Arc::clone(&shared);
         let builder = thread::Builder::new().name("sastaotp-log".to_owned());
         builder.spawn(move || callback.run(&shared))?
     };
-    Ok(Sink { level, shared, thread })
+    Ok(Sink { level, shared, thread: Some(thread) })
 }

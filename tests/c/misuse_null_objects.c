@@ -143,6 +143,7 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_unclaimed_intent(NULL) == NULL);
     CHECK(sastaotp_unclaimed_purchase(NULL) == NULL);
     CHECK(sastaotp_unclaimed_error(NULL) == NULL);
+    CHECK_INT(sastaotp_log_take(NULL, NULL, 0), 0);
     CHECK(!sastaotp_queue_cancel(NULL, 1));
     CHECK(!sastaotp_queue_release(NULL, 1));
     CHECK_INT(sastaotp_queue_fd(NULL), -1);

@@ -39,6 +39,7 @@ static const struct {
     {"a_lease_closes_through_a_triggered_token", a_lease_closes_through_a_triggered_token},
     {"a_signal_ends_calls_and_loses_no_order", a_signal_ends_calls_and_loses_no_order},
     {"log_callback_gets_messages_of_its_level", log_callback_gets_messages_of_its_level},
+    {"collected_log_is_taken_once", collected_log_is_taken_once},
     {"log_callback_never_gets_the_key", log_callback_never_gets_the_key},
     {"log_callback_may_call_the_library", log_callback_may_call_the_library},
     {"no_log_call_follows_log_off", no_log_call_follows_log_off},

@@ -49,6 +49,7 @@ void a_signal_ends_calls_and_loses_no_order(void);
 
 /* suite_log.c */
 void log_callback_gets_messages_of_its_level(void);
+void collected_log_is_taken_once(void);
 void log_callback_never_gets_the_key(void);
 void log_callback_may_call_the_library(void);
 void no_log_call_follows_log_off(void);

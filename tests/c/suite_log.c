@@ -105,6 +105,55 @@ void log_callback_gets_messages_of_its_level(void) {
     sastaotp_client_free(client);
 }
 
+void collected_log_is_taken_once(void) {
+    sastaotp_client *client = sandbox_client();
+    sastaotp_error *error = NULL;
+    sastaotp_log_level level = SASTAOTP_LOG_OFF;
+    char message[1024] = "unchanged";
+    CHECK_INT(sastaotp_log_take(&level, message, sizeof message), 0);
+    CHECK(level == SASTAOTP_LOG_OFF && message[0] == '\0');
+    WORKS(sastaotp_log_collect(SASTAOTP_LOG_WARN, &error));
+    read_with_warning(client);
+    read_with_warning(client);
+    size_t length = sastaotp_log_take(&level, message, sizeof message);
+    CHECK_INT(length, (long long)strlen(message));
+    CHECK_INT(level, SASTAOTP_LOG_WARN);
+    CHECK_CONTAINS(message, "unexpected text before its data");
+    /* A message that does not fit is cut, and is gone. */
+    char start[11] = "";
+    CHECK_INT(sastaotp_log_take(NULL, start, sizeof start), (long long)length);
+    CHECK(strlen(start) == 10 && strncmp(start, message, 10) == 0);
+    CHECK_INT(sastaotp_log_take(NULL, NULL, 0), 0);
+    /* Messages that are not taken do not grow without end. */
+    enum { LIMIT = 4096, MORE = 100 };
+    WORKS(sastaotp_log_collect(SASTAOTP_LOG_TRACE, &error));
+    int taken = 0, dropped = 0;
+    for (int at = 0; at < LIMIT + MORE; at++) read_balance(client);
+    while (sastaotp_log_take(&level, message, sizeof message) > 0) {
+        CHECK(strstr(message, sandbox_key()) == NULL);
+        if (strstr(message, "log messages were dropped")) dropped++;
+        taken++;
+    }
+    CHECK_INT(dropped, 1);
+    CHECK_INT(taken, LIMIT + 1);
+    /* A callback takes the place of the collection, and the other way round. */
+    listener *own = listener_new(SASTAOTP_LOG_WARN);
+    log_to(SASTAOTP_LOG_WARN, own);
+    read_with_warning(client);
+    CHECK_INT(sastaotp_log_take(&level, message, sizeof message), 0);
+    WORKS(sastaotp_log_collect(SASTAOTP_LOG_WARN, &error));
+    CHECK_INT(counter_add(&own->warnings, 0), 1);
+    read_with_warning(client);
+    CHECK_INT(counter_add(&own->warnings, 0), 1);
+    listener_free(own);
+    WORKS(sastaotp_log_collect(SASTAOTP_LOG_OFF, &error));
+    CHECK_INT(sastaotp_log_take(&level, message, sizeof message), 0);
+    FAILS(sastaotp_log_collect((sastaotp_log_level)6, &error), SASTAOTP_ERROR_CONFIG);
+    CHECK_CONTAINS(sastaotp_error_message(error), "level");
+    sastaotp_error_free(error);
+    sastaotp_client_free(client);
+}
+
 /* Everything is logged while calls succeed and fail, with the key in each of its locations. */
 void log_callback_never_gets_the_key(void) {
     static const char *const faults[] = {"reset_before_reply", "reply_lost", "server_error",

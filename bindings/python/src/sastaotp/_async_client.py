@@ -544,7 +544,7 @@ class AsyncClient(ClientRunner["AsyncActivation"]):
 
         :param timeout: how long to wait for the replies; 10 seconds by default.
         """
-        await self._list_dropped()
+        await self._free_abandoned()
         return await self._run(_operations.finish(timeout, "timeout"))
 
     async def settle_leftover_leases(

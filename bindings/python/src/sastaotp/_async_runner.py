@@ -41,11 +41,11 @@ class ClientRunner(BaseClient[A]):
         super()._enter()
 
     async def _free_abandoned(self) -> None:
-        """Wait until no thread has the completion of an abandoned call: it can hold a number."""
+        """Free the completions of abandoned calls: each can hold a number."""
         session = self._open_session()
         end = time.monotonic() + LOCAL_TIMEOUT
         # A thread cannot set an event of asyncio: its loop may be closed.
-        while session.has_unwanted() and time.monotonic() < end:  # noqa: ASYNC110
+        while session.free_unwanted() and time.monotonic() < end:  # noqa: ASYNC110
             await asyncio.sleep(STORE_CHECK)
 
     def _reader_of_loop(self) -> CompletionReader:

@@ -23,7 +23,8 @@ from ctypes import (
 from functools import cache
 from typing import Any
 
-from ._find_binaries import find_library
+from ._find_binaries import find_library, library_advice
+from ._library_file import check_length, explain
 
 #: The version of the binary interface that this table describes.
 ABI_VERSION = 0
@@ -92,6 +93,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sastaotp_client_new": (c_int32, [ConfigPointer, POINTER(ClientPointer), _ERROR]),
     "sastaotp_client_free": (None, [ClientPointer]),
     "sastaotp_queue_new": (c_int32, [ClientPointer, c_uint32, POINTER(QueuePointer), _ERROR]),
+    "sastaotp_log_collect": (c_int32, [c_int32, _ERROR]),
+    "sastaotp_log_take": (c_size_t, [POINTER(c_int32), c_char_p, c_size_t]),
     "sastaotp_queue_submit_held": (
         c_int32,
         [QueuePointer, c_char_p, c_void_p, POINTER(c_uint64), _ERROR],
@@ -120,25 +123,23 @@ def library() -> ctypes.CDLL:
     """Load the shared library, once. Its calls release the GIL."""
     path = find_library()
     try:
+        check_length(path)
         loaded = ctypes.CDLL(str(path))
         version = loaded.sastaotp_abi_version()
+        if version != ABI_VERSION:
+            raise ImportError(
+                f"loading {path}: its binary interface has version {version}, "
+                f"and this package needs {ABI_VERSION}: {library_advice()}"
+            )
+        for name, (result, parameters) in FUNCTIONS.items():
+            function = getattr(loaded, name)
+            function.restype = result
+            function.argtypes = parameters
     except OSError as error:
-        raise ImportError(
-            f"loading {path}: {error}: install the package with the pip of this Python, "
-            "which chooses the library for this system"
-        ) from None
+        raise ImportError(explain(path, error)) from None
     except AttributeError as error:
         raise ImportError(
-            f"loading {path}: {error}: install the library and this package from one version"
+            f"loading {path}: {error}: it is the library of another version, or another library: "
+            f"{library_advice()}"
         ) from None
-    if version != ABI_VERSION:
-        raise ImportError(
-            f"loading {path}: its binary interface has version {version}, "
-            f"and this package needs {ABI_VERSION}: "
-            "install the library and this package from one version"
-        )
-    for name, (result, parameters) in FUNCTIONS.items():
-        function = getattr(loaded, name)
-        function.restype = result
-        function.argtypes = parameters
     return loaded

@@ -542,7 +542,7 @@ class Client(ClientRunner["Activation"]):
 
         :param timeout: how long to wait for the replies; 10 seconds by default.
         """
-        self._list_dropped()
+        self._free_abandoned()
         return self._run(_operations.finish(timeout, "timeout"))
 
     def settle_leftover_leases(

@@ -18,16 +18,22 @@ _NAMES = {
     "darwin": ("libsastaotp.dylib", "sastaotp-sandbox"),
 }
 LIBRARY_NAME, PROGRAM_NAME = _NAMES.get(sys.platform, ("libsastaotp.so", "sastaotp-sandbox"))
+_LIBRARY_VARIABLE, _PROGRAM_VARIABLE = "SASTAOTP_LIBRARY", "SASTAOTP_SANDBOX"
 
 
 def find_library() -> Path:
     """Return the path of the shared library. ``SASTAOTP_LIBRARY`` overrides it."""
-    return _find("SASTAOTP_LIBRARY", LIBRARY_NAME)
+    return _find(_LIBRARY_VARIABLE, LIBRARY_NAME)
 
 
 def find_sandbox() -> Path:
     """Return the path of the sandbox program. ``SASTAOTP_SANDBOX`` overrides it."""
-    return _find("SASTAOTP_SANDBOX", PROGRAM_NAME)
+    return _find(_PROGRAM_VARIABLE, PROGRAM_NAME)
+
+
+def library_advice() -> str:
+    """Return how to get a library that works, for an error about the present one."""
+    return _advice(_LIBRARY_VARIABLE)
 
 
 def _find(variable: str, name: str) -> Path:
@@ -48,9 +54,31 @@ def _find(variable: str, name: str) -> Path:
         if candidate.is_file():
             return candidate
     tried = " and ".join(str(candidate) for candidate in candidates)
-    raise ImportError(
-        f"finding {name}: no file at {tried}: "
-        f"install the package with pip, or set {variable} to the path of the file"
+    raise ImportError(f"finding {name}: no file at {tried}: {_advice(variable)}")
+
+
+def _advice(variable: str) -> str:
+    """Return how to get a file: the advice depends on the kind of installation."""
+    if os.environ.get(variable):
+        return f"set {variable} to a file of this version for this system, or unset it"
+    if "__compiled__" in globals():
+        return (
+            "compile the program again, with the options of Nuitka that the section Hosts of the "
+            "package's README has"
+        )
+    if getattr(sys, "frozen", False):
+        return (
+            "build the program again from a Python that has the package installed; PyInstaller "
+            "then adds the file, and other tools must copy the folder sastaotp/_bundle"
+        )
+    checkout = _checkout()
+    if checkout is not None:
+        return f"run pip install -e {checkout / 'bindings' / 'python'}, which needs Rust (cargo)"
+    if not _PACKAGE.is_dir():
+        return "extract the package to a folder: a library cannot be loaded from an archive"
+    return (
+        "run pip install --force-reinstall sastaotp with the pip of this Python, "
+        "which chooses the files for this system"
     )
 
 

@@ -22,9 +22,10 @@ from typing import (
     NamedTuple,
     Optional,
     TypeVar,
+    Union,
 )
 
-from . import _c_api
+from . import _c_api, _core_log, _greenlets
 from ._error_json import error_from_json
 from ._errors import SastaotpError
 from ._log_text import log_text
@@ -119,7 +120,10 @@ class Session:
         self._unwanted: set[int] = set()
         #: Threads that take completions for event loops.
         self.threads: list[CompletionThread] = []
+        #: The readers that take completions for greenlets, by the hub of their thread.
+        self.greenlet_readers: dict[object, _greenlets.GreenletReader] = {}
         self._batch = Batch()
+        _core_log.collect(self._lib)
         call(self._lib, "sastaotp_client_new", byref(settings.config), byref(self._client))
         call(
             self._lib,
@@ -183,6 +187,14 @@ class Session:
             while not handle:
                 if self.closed and not survives_close:
                     self.cancel(ticket.value)
+                greenlets = _greenlets.reader(self)
+                if greenlets is not None:
+                    greenlets.wait(ticket.value)
+                    completion = self.arrived.get(ticket.value)
+                    if completion is not None:
+                        self.arrived.pop(ticket.value, None)
+                        break
+                    continue
                 try:
                     call(
                         self._lib,
@@ -200,6 +212,7 @@ class Session:
             else:
                 completion = self._read(handle)
                 self._free(handle)
+            _core_log.deliver(self._lib)
             # Nothing may follow this line: an interruption after it would lose the purchase.
             return convert(self.result(operation, completion, started))
         except BaseException as error:
@@ -249,11 +262,18 @@ class Session:
         )
         has_new = bool(batch.unread.value)
         self._read_taken(batch)
+        _core_log.deliver(self._lib)
         return has_new
 
-    def has_unwanted(self) -> bool:
-        """Whether a thread still has the completion of a call that was abandoned."""
-        self._read_taken(self._batch)
+    def new_batch(self) -> Batch:
+        """Return a batch for another thread."""
+        return Batch()
+
+    def free_unwanted(self) -> bool:
+        """Free the completions of abandoned calls. Returns whether a thread still has one."""
+        interrupted = (reader for reader in self.greenlet_readers.values() if reader.is_interrupted)
+        for batch in (self._batch, *(reader.batch for reader in interrupted)):
+            self._read_taken(batch)
         return bool(self._unwanted and self.threads)
 
     def _read_taken(self, batch: Batch) -> None:
@@ -321,11 +341,13 @@ class Session:
         return operation.decode(completion.json)
 
     def _taken_by_thread(self, ticket: int) -> Optional[Completion]:
-        """Take a completion that a thread of an event loop has taken. None if none did.
+        """Take a completion that a thread took for event loops or greenlets. None if none did.
 
         The thread may not have stored it yet, and stores it in its current round.
         """
-        rounds = [(thread, thread.rounds) for thread in self.threads]
+        readers: list[Union[CompletionThread, _greenlets.GreenletReader]]
+        readers = [*self.threads, *self.greenlet_readers.values()]
+        rounds = [(thread, thread.rounds) for thread in readers]
         # The threads stop when the interpreter exits; then the report has been written.
         while ticket not in self.arrived and not sys.is_finalizing():
             if all(thread.has_ended or thread.rounds != before for thread, before in rounds):

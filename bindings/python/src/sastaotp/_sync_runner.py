@@ -29,7 +29,8 @@ class ClientRunner(BaseClient[A]):
         return self._convert(operation, partial(self._bought, operation))
 
     def _free_abandoned(self) -> None:
-        """Do nothing: no thread of this package takes completions of a blocking client."""
+        """Free the completions of abandoned calls: each can hold a number."""
+        self._open_session().free_unwanted()
 
     def _close(self) -> None:
         """End the session, and report its purchases."""
