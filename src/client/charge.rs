@@ -374,8 +374,14 @@ impl PurchaseTask {
         let countries = [self.intent.country(), self.intent.operator()].into_iter().flatten();
         let digits = purchase.digits();
         purchase.warnings.extend(countries.filter_map(|code| calling_code_warning(code, &digits)));
-        for warning in &purchase.warnings {
-            log::warn!("{}: {warning}", self.intent.operation());
+        if !purchase.warnings.is_empty() {
+            // A warning can quote the reply, which the log never does.
+            log::warn!(
+                "{}: the purchase of the activation {} has {} warnings",
+                self.intent.operation(),
+                purchase.activation_id,
+                purchase.warnings.len()
+            );
         }
         purchase
     }

@@ -125,7 +125,7 @@ def test_new_config_equals_the_initializer() -> None:
 
 def test_table_has_exactly_the_called_functions() -> None:
     sources = "".join(file.read_text(encoding="utf-8") for file in SOURCES)
-    objects = "version|abi|error|amount|config|client|queue|completion"
+    objects = "version|abi|error|amount|config|client|log|queue|completion"
     called = set(re.findall(rf"\bsastaotp_(?:{objects})_?\w*\b", sources))
     called -= {f"sastaotp_{name}" for name in ("config", "client", "queue", "completion", "error")}
     assert called == set(_c_api.FUNCTIONS)

@@ -8,6 +8,7 @@ with the id after it.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import sys
 import threading
@@ -91,6 +92,8 @@ def open_client(url: str, key: str, folder: str) -> sastaotp.Client:
 
 def main() -> None:
     write("started")
+    # Two processes that buy at the same moment make the core warn of possible duplicates.
+    logging.getLogger("sastaotp").setLevel(logging.ERROR)
     url, key, folder = sys.argv[1:]
     shared = open_client(url, key, folder)
     if sys.platform != "win32":
