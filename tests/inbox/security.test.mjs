@@ -184,5 +184,5 @@ test('the seventeenth page shows why it is refused', {
   await page.goto(url)
   await page.getByText('The sandbox serves at most 16 open pages').waitFor()
   for (const abort of controllers) abort.abort()
-  await page.locator('.live', { hasText: /^live$/ }).waitFor({ timeout: 10_000 })
+  await page.locator('.live', { hasText: /^live$/ }).waitFor({ timeout: 30_000 })
 })
