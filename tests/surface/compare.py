@@ -37,7 +37,7 @@ UNITS = ("amount", "duration", "time")
 POSITIONAL = ("rust", "cpp")
 #: The types whose methods take a signal in Node.
 CALLS = ("Client.", "Activation.", "Lease.")
-#: A member whose arguments are not compared: it sets one option.
+#: A member that sets one option: it has one argument, or none for a flag.
 ANY = "*"
 
 
@@ -286,7 +286,8 @@ def read(language: str, folder: Path, modules: Path) -> Surface:
 
 def is_same(expected: Any, found: Any, language: str) -> bool:
     if expected == ANY:
-        return isinstance(found, dict)
+        overloads = found if isinstance(found, list) else [found]
+        return all([*overload.values()] in ([], [REQUIRED]) for overload in overloads)
     if isinstance(expected, dict) and isinstance(found, dict):
         if language in POSITIONAL:
             # Only the defaults count, in their order.
@@ -295,7 +296,11 @@ def is_same(expected: Any, found: Any, language: str) -> bool:
             is_same(value, found[name], language) for name, value in expected.items()
         )
     if isinstance(expected, list) and isinstance(found, list):
-        return sorted(expected) == sorted(found)
+        lists = (
+            sorted(str([*item.values()] if isinstance(item, dict) else item) for item in items)
+            for items in (expected, found)
+        )
+        return next(lists) == next(lists)
     if found is None and not isinstance(expected, (dict, list)):
         # An option without a documented default: it is absent, false or 0.
         return expected is None or expected is False or expected == 0

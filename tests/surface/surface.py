@@ -15,8 +15,8 @@ VALUE = "value"
 class Interface:
     """A public type: the type that it extends, and its members.
 
-    A member is FIELD, VALUE, a list of the texts that a field can be, or a dictionary of the
-    arguments of a method with their defaults.
+    A member is FIELD, VALUE, a list of the texts that a field can be, a dictionary of the arguments
+    of a method with their defaults, or a list of such dictionaries for a method with overloads.
     """
 
     extends: Optional[str] = None
