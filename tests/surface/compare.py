@@ -227,25 +227,36 @@ class Table:
                     replaced = self.exception(language, f"{name}.{option}")
                     (own,) = with_factors(option, "", language, True)
                     found.members.update({own: ANY} if replaced is None else replaced)
+                    if replaced is None:
+                        found.defaults[own] = plain(row[option])
             found.members.update(self.addition(language, f"{name}.+"))
             self.add(surface, language, name, found)
 
     def add_settings(self, surface: Surface, language: str) -> None:
         found: Dict[str, Any] = {}
+        defaults: Dict[str, Any] = {}
         for name, default in self.settings.items():
             replaced = self.exception(language, f"settings.{name}")
             if replaced is not None:
                 found.update(replaced)
             elif language in POSITIONAL:
                 found[name] = ANY
+                defaults[name] = plain(default)
             else:
                 found.update(argument(name, default, language))
         found.update(self.addition(language, "settings.+"))
         if language in POSITIONAL:
-            surface[{"rust": "ClientBuilder", "cpp": "config"}[language]] = Interface(None, found)
+            surface[{"rust": "ClientBuilder", "cpp": "config"}[language]] = Interface(
+                None, found, defaults
+            )
         else:
             for name in ("Client", "AsyncClient") if language == "python" else ("Client",):
                 surface[name].members["new"] = found
+
+
+def plain(default: Any) -> Any:
+    """Return a default without its unit."""
+    return next(iter(default.values())) if isinstance(default, dict) else default
 
 
 def argument(name: str, default: Any, language: str) -> Dict[str, Any]:
@@ -317,6 +328,11 @@ def differences(expected: Surface, found: Surface, language: str) -> Iterator[st
             left, right = expected[name], found[name]
             if left.extends != right.extends:
                 yield f"{name}: extends {right.extends}, but in the table {left.extends}"
+            for member, default in left.defaults.items():
+                stated = right.defaults.get(member)
+                if member in right.members and not is_same(default, stated, language):
+                    at = f"{name}.{member}"
+                    yield f"{at}: states the default {stated}, but in the table {default}"
             for member in sorted({*left.members, *right.members}):
                 at = f"{name}.{member}"
                 if member not in right.members:

@@ -7,7 +7,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 import tree_sitter_cpp
 from tree_sitter import Language, Node, Parser
 
-from surface import REQUIRED, VALUE, Interface, Surface
+from surface import REQUIRED, VALUE, Interface, Surface, documented_default
 
 PARSER = Parser(Language(tree_sitter_cpp.language()))
 #: The members of a class that makes a result of the C library movable and comparable.
@@ -63,15 +63,26 @@ def parameters(declarator: Node) -> Dict[str, object]:
     return found
 
 
-def types(declarator: Node) -> str:
+def docs(node: Node) -> str:
+    """Return the comments before a declaration."""
+    found: List[str] = []
+    before = node.prev_named_sibling
+    while before is not None and before.type == "comment":
+        found.insert(0, text(before))
+        before = before.prev_named_sibling
+    return "\n".join(found)
+
+
+def types(node: Node) -> str:
     """Return the types of the parameters, which distinguish overloads."""
-    found = child(declarator, "parameters").named_children
+    declarator = next(within(node, "function_declarator"), None)
+    found = child(declarator, "parameters").named_children if declarator is not None else []
     return ", ".join(text(child(item, "type")) for item in found if "parameter" in item.type)
 
 
 def members(
     body: Node, class_name: str, is_struct: bool
-) -> Iterator[Tuple[str, Dict[str, object], str]]:
+) -> Iterator[Tuple[str, Dict[str, object], Node]]:
     """Yield the public functions and fields of a class, and its constructors as ``new``."""
     is_public = is_struct
     nodes: List[Node] = []
@@ -90,7 +101,7 @@ def members(
         declarator = next(within(node, "function_declarator"), None)
         if declarator is None:
             for field in within(node, "field_identifier"):
-                yield text(field), {}, ""
+                yield text(field), {}, node
             continue
         name = text(child(declarator, "declarator"))
         if text(node).endswith("= delete;") or not re.fullmatch(r"\w+", name):
@@ -102,7 +113,7 @@ def members(
             if is_own or OBJECT.search(text(child(declarator, "parameters"))):
                 continue
             name = "new"
-        yield name, found, types(declarator)
+        yield name, found, node
 
 
 def bases(node: Node, known: Surface) -> Iterator[str]:
@@ -138,8 +149,10 @@ def add(surface: Surface, node: Node) -> None:
         for base in inherited:
             found.members.update(surface[base].members)
         own: Dict[str, Dict[str, Dict[str, object]]] = {}
-        for member, arguments, kinds in members(body, name, kind == "struct_specifier"):
-            own.setdefault(member, {}).setdefault(kinds, arguments)
+        for member, arguments, declared in members(body, name, kind == "struct_specifier"):
+            own.setdefault(member, {}).setdefault(types(declared), arguments)
+            if not found.defaults.get(member):
+                found.defaults[member] = documented_default(docs(declared))
         for member, overloads in own.items():
             found.members[member] = [*overloads.values()]
             if len(overloads) == 1:
