@@ -2475,7 +2475,7 @@ public:
     /// 1 to 100; `page` starts at 1. Returns the orders with `status` ("pending", "completed",
     /// "cancelled", "expired"), or all. Action getOrders. Throws a read error.
     [[nodiscard]] sastaotp::orders get_orders(
-        std::uint32_t limit, std::uint32_t page,
+        std::uint32_t limit = 100, std::uint32_t page = 1,
         std::optional<std::string_view> status = std::nullopt) const {
         return detail::create<sastaotp::orders>(sastaotp_client_get_orders, object_, limit, page,
                                               detail::optional_c_string("status", status).c_str());

@@ -140,7 +140,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many idle connections the client keeps at most.
+    /// Sets how many idle connections the client keeps at most. The default is 64.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.http.max_connections = count;
         self

@@ -763,6 +763,7 @@ void history() {
 
     const auto page = shop.get_orders(2, 1);
     CHECK(page.size() == 2 && page.total().value_or(4) == 4 && page.json().front() == '{');
+    CHECK(shop.get_orders().size() == 4);
     const auto pending = shop.get_orders(10, 1, "pending");
     CHECK(pending.size() == 1);
     const auto order = pending[0];

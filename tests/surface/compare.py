@@ -37,7 +37,7 @@ UNITS = ("amount", "duration", "time")
 POSITIONAL = ("rust", "cpp")
 #: The types whose methods take a signal in Node.
 CALLS = ("Client.", "Activation.", "Lease.")
-#: A member whose arguments are not compared: it sets one option.
+#: A member that sets one option: it has one argument, or none for a flag.
 ANY = "*"
 
 
@@ -227,25 +227,36 @@ class Table:
                     replaced = self.exception(language, f"{name}.{option}")
                     (own,) = with_factors(option, "", language, True)
                     found.members.update({own: ANY} if replaced is None else replaced)
+                    if replaced is None:
+                        found.defaults[own] = plain(row[option])
             found.members.update(self.addition(language, f"{name}.+"))
             self.add(surface, language, name, found)
 
     def add_settings(self, surface: Surface, language: str) -> None:
         found: Dict[str, Any] = {}
+        defaults: Dict[str, Any] = {}
         for name, default in self.settings.items():
             replaced = self.exception(language, f"settings.{name}")
             if replaced is not None:
                 found.update(replaced)
             elif language in POSITIONAL:
                 found[name] = ANY
+                defaults[name] = plain(default)
             else:
                 found.update(argument(name, default, language))
         found.update(self.addition(language, "settings.+"))
         if language in POSITIONAL:
-            surface[{"rust": "ClientBuilder", "cpp": "config"}[language]] = Interface(None, found)
+            surface[{"rust": "ClientBuilder", "cpp": "config"}[language]] = Interface(
+                None, found, defaults
+            )
         else:
             for name in ("Client", "AsyncClient") if language == "python" else ("Client",):
                 surface[name].members["new"] = found
+
+
+def plain(default: Any) -> Any:
+    """Return a default without its unit."""
+    return next(iter(default.values())) if isinstance(default, dict) else default
 
 
 def argument(name: str, default: Any, language: str) -> Dict[str, Any]:
@@ -286,7 +297,8 @@ def read(language: str, folder: Path, modules: Path) -> Surface:
 
 def is_same(expected: Any, found: Any, language: str) -> bool:
     if expected == ANY:
-        return isinstance(found, dict)
+        overloads = found if isinstance(found, list) else [found]
+        return all([*overload.values()] in ([], [REQUIRED]) for overload in overloads)
     if isinstance(expected, dict) and isinstance(found, dict):
         if language in POSITIONAL:
             # Only the defaults count, in their order.
@@ -295,7 +307,11 @@ def is_same(expected: Any, found: Any, language: str) -> bool:
             is_same(value, found[name], language) for name, value in expected.items()
         )
     if isinstance(expected, list) and isinstance(found, list):
-        return sorted(expected) == sorted(found)
+        lists = (
+            sorted(str([*item.values()] if isinstance(item, dict) else item) for item in items)
+            for items in (expected, found)
+        )
+        return next(lists) == next(lists)
     if found is None and not isinstance(expected, (dict, list)):
         # An option without a documented default: it is absent, false or 0.
         return expected is None or expected is False or expected == 0
@@ -312,6 +328,11 @@ def differences(expected: Surface, found: Surface, language: str) -> Iterator[st
             left, right = expected[name], found[name]
             if left.extends != right.extends:
                 yield f"{name}: extends {right.extends}, but in the table {left.extends}"
+            for member, default in left.defaults.items():
+                stated = right.defaults.get(member)
+                if member in right.members and not is_same(default, stated, language):
+                    at = f"{name}.{member}"
+                    yield f"{at}: states the default {stated}, but in the table {default}"
             for member in sorted({*left.members, *right.members}):
                 at = f"{name}.{member}"
                 if member not in right.members:

@@ -7,7 +7,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 import tree_sitter_cpp
 from tree_sitter import Language, Node, Parser
 
-from surface import REQUIRED, VALUE, Interface, Surface
+from surface import REQUIRED, VALUE, Interface, Surface, documented_default
 
 PARSER = Parser(Language(tree_sitter_cpp.language()))
 #: The members of a class that makes a result of the C library movable and comparable.
@@ -56,19 +56,33 @@ def parameters(declarator: Node) -> Dict[str, object]:
         while name is not None and name.type != "identifier":
             # A reference or a pointer: the name is the innermost part.
             name = next(iter(name.named_children), None)
-        if name is not None:
+        if "parameter" in parameter.type:
             default = parameter.child_by_field_name("default_value")
-            found[text(name)] = REQUIRED if default is None else value_of(text(default).strip())
+            own = text(name) if name is not None else f"argument {len(found)}"
+            found[own] = REQUIRED if default is None else value_of(text(default).strip())
     return found
 
 
-def is_deleted(node: Node) -> bool:
-    return any(inner.type == "delete_method_clause" for inner in node.children)
+def docs(node: Node) -> str:
+    """Return the comments before a declaration."""
+    found: List[str] = []
+    before = node.prev_named_sibling
+    while before is not None and before.type == "comment":
+        found.insert(0, text(before))
+        before = before.prev_named_sibling
+    return "\n".join(found)
+
+
+def types(node: Node) -> str:
+    """Return the types of the parameters, which distinguish overloads."""
+    declarator = next(within(node, "function_declarator"), None)
+    found = child(declarator, "parameters").named_children if declarator is not None else []
+    return ", ".join(text(child(item, "type")) for item in found if "parameter" in item.type)
 
 
 def members(
     body: Node, class_name: str, is_struct: bool
-) -> Iterator[Tuple[str, Dict[str, object]]]:
+) -> Iterator[Tuple[str, Dict[str, object], Node]]:
     """Yield the public functions and fields of a class, and its constructors as ``new``."""
     is_public = is_struct
     nodes: List[Node] = []
@@ -87,19 +101,19 @@ def members(
         declarator = next(within(node, "function_declarator"), None)
         if declarator is None:
             for field in within(node, "field_identifier"):
-                yield text(field), {}
+                yield text(field), {}, node
             continue
         name = text(child(declarator, "declarator"))
-        if is_deleted(node) or not re.fullmatch(r"\w+", name):
+        if text(node).endswith("= delete;") or not re.fullmatch(r"\w+", name):
             continue
         found = parameters(declarator)
         if name == class_name:
             # Not the constructors that copy, move, or take an object of the C library.
-            is_own = re.search(rf"\b{class_name} (&|&&)\w", text(child(declarator, "parameters")))
+            is_own = re.search(rf"\b{class_name} &", text(child(declarator, "parameters")))
             if is_own or OBJECT.search(text(child(declarator, "parameters"))):
                 continue
             name = "new"
-        yield name, found
+        yield name, found, node
 
 
 def bases(node: Node, known: Surface) -> Iterator[str]:
@@ -134,9 +148,15 @@ def add(surface: Surface, node: Node) -> None:
         found.extends = inherited[0] if inherited else None
         for base in inherited:
             found.members.update(surface[base].members)
-        for member, arguments in members(body, name, kind == "struct_specifier"):
-            # An overload adds its arguments.
-            found.members[member] = {**arguments, **found.members.get(member, {})}
+        own: Dict[str, Dict[str, Dict[str, object]]] = {}
+        for member, arguments, declared in members(body, name, kind == "struct_specifier"):
+            own.setdefault(member, {}).setdefault(types(declared), arguments)
+            if not found.defaults.get(member):
+                found.defaults[member] = documented_default(docs(declared))
+        for member, overloads in own.items():
+            found.members[member] = [*overloads.values()]
+            if len(overloads) == 1:
+                (found.members[member],) = overloads.values()
     surface[name] = found
 
 

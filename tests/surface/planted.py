@@ -60,6 +60,13 @@ PLANTS = (
     Plant("rust", "number_request.rs", "pub fn any_country(", "pub fn any(", "NumberRequest.any"),
     Plant("rust", "client/builder.rs", "pub fn roots(", "pub fn trust(", "ClientBuilder.trust"),
     Plant(
+        "rust",
+        "client/builder.rs",
+        "proxy: impl Into<String>)",
+        "proxy: &str, more: bool)",
+        "ClientBuilder.proxy",
+    ),
+    Plant(
         "cpp",
         "sastaotp.hpp",
         "get_status() const",
@@ -67,6 +74,16 @@ PLANTS = (
         "activation.get_status",
     ),
     Plant("cpp", "sastaotp.hpp", "config &roots(", "config &trust(", "config.trust"),
+    Plant(
+        "cpp", "sastaotp.hpp", "string_view pem) &", "string_view pem, int more) &", "config.ca_pem"
+    ),
+    Plant(
+        "cpp",
+        "sastaotp.hpp",
+        "    std::optional<amount> budget_left(",
+        "    client with(int milliseconds) const;\n    std::optional<amount> budget_left(",
+        "client.with",
+    ),
     Plant(
         "python",
         "sastaotp/_client.py",
@@ -122,6 +139,34 @@ PLANTS = (
         "  timeoutMs: number\n",
         "  timeoutMs?: number\n",
         "Activation.waitForCode",
+    ),
+    Plant(
+        "rust",
+        "client/builder.rs",
+        "The default is 90 seconds",
+        "The default is 60 seconds",
+        "ClientBuilder.timeout",
+    ),
+    Plant(
+        "rust",
+        "client/builder.rs",
+        "default is [`Roots::Web`]",
+        "default is [`Roots::Both`]",
+        "ClientBuilder.roots",
+    ),
+    Plant(
+        "cpp",
+        "sastaotp.hpp",
+        "default is 10 minutes",
+        "default is 5 minutes",
+        "config.late_booking",
+    ),
+    Plant(
+        "cpp",
+        "sastaotp.hpp",
+        "The default is roots::web",
+        "The default is roots::both",
+        "config.roots",
     ),
     # A missing error.
     Plant("rust", "error.rs", "    Journal,\n", "", "ErrorKind.Journal"),

@@ -15,10 +15,7 @@ from dataclasses import asdict
 from types import ModuleType
 from typing import Any, Dict, Optional, Type
 
-from surface import FIELD, REQUIRED, VALUE, Interface, Surface
-
-#: The factors that turn a documented duration into seconds.
-UNITS = {"second": 1, "seconds": 1, "minute": 60, "minutes": 60}
+from surface import FIELD, REQUIRED, UNITS, VALUE, Interface, Surface
 
 
 def documented(docs: str, name: str) -> Optional[object]:

@@ -6,7 +6,7 @@ from typing import Dict, Iterator, List, Set, Tuple
 import tree_sitter_rust
 from tree_sitter import Language, Node, Parser
 
-from surface import REQUIRED, VALUE, Interface, Surface
+from surface import REQUIRED, VALUE, Interface, Surface, documented_default
 
 PARSER = Parser(Language(tree_sitter_rust.language()))
 #: Folders whose items are not part of the crate's interface.
@@ -75,10 +75,21 @@ def arguments(function: Node) -> Dict[str, object]:
     return found
 
 
-def functions(body: Node) -> Iterator[Tuple[str, Dict[str, object]]]:
+def docs(node: Node) -> str:
+    """Return the comments before an item."""
+    found: List[str] = []
+    before = node.prev_named_sibling
+    while before is not None and ("comment" in before.type or before.type == "attribute_item"):
+        found.insert(0, text(before).strip())
+        before = before.prev_named_sibling
+    return "\n".join(found)
+
+
+def add_functions(found: Interface, body: Node) -> None:
     for node, attributes in items(body):
         if node.type == "function_item" and is_public(node) and not is_hidden(attributes):
-            yield name_of(node), arguments(node)
+            found.members[name_of(node)] = arguments(node)
+            found.defaults[name_of(node)] = documented_default(docs(node))
 
 
 def definition(node: Node) -> Interface:
@@ -120,7 +131,7 @@ def read(source: Path) -> Surface:
                     others.add(name_of(node))
     for name, body in impls:
         if name in surface:
-            surface[name].members.update(functions(body))
+            add_functions(surface[name], body)
     missing = set(exports) - set(surface) - others - MACROS
     if missing:
         raise ValueError(f"src/lib.rs exports {sorted(missing)}, whose definitions are not found")
