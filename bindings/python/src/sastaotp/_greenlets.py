@@ -79,7 +79,7 @@ class _Gevent:
 
 class _Eventlet:
     def hub(self) -> Any:
-        hub = getattr(getattr(sys.modules["eventlet.hubs"], "_threadlocal", None), "hub", None)
+        hub = getattr(getattr(sys.modules.get("eventlet.hubs"), "_threadlocal", None), "hub", None)
         return None if hub is None or hub.greenlet is _current() else hub
 
     def select(self, fd: int, timeout: float) -> None:
@@ -125,11 +125,11 @@ class GreenletReader:
 
     One of the waiting greenlets, the leader, waits for the descriptor, takes what has arrived, and
     wakes the greenlets that wait for it. Then it goes on or leaves the lead to another. Only the
-    greenlets of one thread use a reader, and they switch only while they wait.
+    greenlets of one thread use a reader, and they switch only while they wait. A reader does not
+    refer to its session, which is freed with its last reference.
     """
 
     def __init__(self, session: Session, library: Greenlets, hub: object) -> None:
-        self._session = session
         self._library = library
         self._hub = hub
         self.batch = session.new_batch()
@@ -150,34 +150,33 @@ class GreenletReader:
         """Whether completions of this thread can be left in the batch, because of Ctrl-C."""
         return not self._is_taking and self._library.hub() is self._hub
 
-    def wait(self, ticket: int) -> None:
+    def wait(self, session: Session, ticket: int) -> None:
         """Yield until the completion of a ticket may have arrived, for a second at most."""
         try:
             if self._has_leader:
                 self._follow(ticket)
             else:
-                self._lead()
+                self._lead(session)
         except BaseException:
             # The greenlet was killed. It may be the leader, or the one that was to lead next.
             self._wake_next()
             raise
-        if ticket in self._session.arrived:
+        if ticket in session.arrived:
             self._wake_next()
 
-    def _lead(self) -> None:
+    def _lead(self, session: Session) -> None:
         self._has_leader = True
         try:
-            fd = self._session.fd
+            fd = session.fd
             if fd == -1:
                 self._library.sleep(POLL_INTERVAL)
             else:
                 self._library.select(fd, LEADER_WAIT)
-            self._take()
+            self._take(session)
         finally:
             self._has_leader = False
-        arrived = self._session.arrived
         for ticket in [*self._events]:
-            if ticket in arrived or self._session.closed:
+            if ticket in session.arrived or session.closed:
                 self._wake(ticket)
 
     def _follow(self, ticket: int) -> None:
@@ -187,10 +186,10 @@ class GreenletReader:
         finally:
             self._events.pop(ticket, None)
 
-    def _take(self) -> None:
+    def _take(self, session: Session) -> None:
         self._is_taking = True
         try:
-            self._session.take(self.batch)
+            session.take(self.batch)
         finally:
             self.rounds += 1
             self._is_taking = False

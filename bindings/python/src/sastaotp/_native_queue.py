@@ -189,7 +189,7 @@ class Session:
                     self.cancel(ticket.value)
                 greenlets = _greenlets.reader(self)
                 if greenlets is not None:
-                    greenlets.wait(ticket.value)
+                    greenlets.wait(self, ticket.value)
                     completion = self.arrived.get(ticket.value)
                     if completion is not None:
                         self.arrived.pop(ticket.value, None)
