@@ -112,7 +112,7 @@ class Client {
   async #call(name, args, queue) {
     if (name === 'markUnclaimed') this.#holders.forget(args[0])
     const bought = (document) => this.#bought(Activation, this.#runner, document)
-    return OPERATIONS[name][1](await this.#run(name, args, queue), bought)
+    return this.#run(name, args, (json) => OPERATIONS[name][1](json, bought), queue)
   }
 
   #bought(ActivationClass, runner, document) {
@@ -121,13 +121,13 @@ class Client {
     return activation
   }
 
-  /** Runs an operation and returns its JSON. */
-  #run(name, args, queue = this.#queue) {
+  /** Runs an operation and decodes its JSON. */
+  #run(name, args, decode, queue = this.#queue) {
     const [names] = OPERATIONS[name]
     const { signal, ...options } = args[names.length] ?? {}
     const positional = Object.fromEntries(names.map((argument, index) => [argument, args[index]]))
     // The core refuses an unknown option: a misspelled one could cost money.
-    return queue.run(encodeOperation(name, positional, options), signal)
+    return queue.run(encodeOperation(name, positional, options), signal, decode)
   }
 
   /** Returns the first offer of getOffers, or null if there is none. */
@@ -152,11 +152,13 @@ class Client {
     }
     leases.add(runner)
     try {
-      const document = JSON.parse(await this.#run('lease', [service, options]))
-      runner.id = document.id
-      return this.#bought(Lease, runner, document)
+      return await this.#run('lease', [service, options], (json) => {
+        const document = JSON.parse(json)
+        runner.id = document.id
+        return this.#bought(Lease, runner, document)
+      })
     } catch (error) {
-      if (error.charge === 'unknown' && runner.isClosed()) {
+      if (error.charge === 'unknown' && error.intent && runner.isClosed()) {
         runner.intentId = error.intent.intentId
         settleAfterClose(runner, error, this.#endWaitMs)
       } else runner.release()
