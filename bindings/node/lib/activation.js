@@ -19,71 +19,27 @@ const METHODS = [
 ]
 
 /** Ends the holds of objects that were garbage-collected: an open order is then unclaimed. */
-const registry = new FinalizationRegistry((holder) => holder.collected())
-
-/** The part of an activation that outlives the object. */
-class Holder {
-  #runner
-  #id
-  /** Whether the object holds the activation from the purchase until it is collected. */
-  #isBuyer
-  #isCollected = false
-  #hold
-
-  constructor(runner, id, isBuyer) {
-    this.#runner = runner
-    this.#id = id
-    this.#isBuyer = isBuyer
-    if (isBuyer) this.#hold = runner.holders.hold(id)
-  }
-
-  /** Calls a method of the client. The object claims the activation if the call succeeds. */
-  async run(name, args) {
-    const { holders, run } = this.#runner
-    // `markUnclaimed` ends the holds of all objects.
-    if (name === 'markUnclaimed') return run(name, this.#id, ...args)
-    const hold = holders.hold(this.#id)
-    try {
-      const result = await run(name, this.#id, ...args)
-      this.#replaceHold(this.#isCollected ? undefined : hold)
-      if (this.#isCollected) holders.end(hold)
-      return result
-    } catch (error) {
-      // A call that failed claims nothing: the number stays in `unclaimed`.
-      if (!this.#isBuyer) this.#replaceHold(undefined)
-      holders.end(hold)
-      throw error
-    }
-  }
-
-  #replaceHold(hold) {
-    if (this.#hold) this.#runner.holders.end(this.#hold)
-    this.#hold = hold
-  }
-
-  collected() {
-    this.#isCollected = true
-    this.#replaceHold(undefined)
-    this.#runner.release?.()
-  }
-}
+const registry = new FinalizationRegistry(({ runner, ticket }) => {
+  runner.releaseHold(ticket)
+  runner.release?.()
+})
 
 /** A number that was bought. Dropping the object does not change the order. */
 class Activation {
-  #holder
+  #runner
 
-  /** `runner` runs the methods of a client. `isBuyer`: the object is the result of a purchase. */
-  constructor(runner, document, isBuyer) {
+  /** `runner` runs the methods of a client. The ticket holds the number as long as the object. */
+  constructor(runner, document, ticket) {
     Object.assign(this, convert(document))
-    this.#holder = new Holder(runner, this.id, isBuyer)
-    registry.register(this, this.#holder)
+    this.#runner = runner
+    registry.register(this, { runner, ticket })
   }
 
   static {
     for (const name of METHODS) {
       const method = {
         async [name](...args) {
-          return this.#holder.run(name, args)
+          return this.#runner.run(name, this.id, ...args)
         }
       }
       Object.defineProperty(Activation.prototype, name, {
@@ -102,13 +58,15 @@ class Activation {
 class Lease extends Activation {
   /** Runs the lease's operations, even after the client is closed. */
   #runner
+  #ticket
   #isEnded = false
   /** The promise of the settlement, once `close` or `keep` was called. */
   #settlement
 
-  constructor(runner, document) {
-    super(runner, document, true)
+  constructor(runner, document, ticket) {
+    super(runner, document, ticket)
     this.#runner = runner
+    this.#ticket = ticket
   }
 
   /**
@@ -128,7 +86,7 @@ class Lease extends Activation {
   }
 
   async #settle({ onTooEarly = 'wait', ...options } = {}) {
-    const { isClosed, release, runRetained } = this.#runner
+    const { isClosed, release, releaseHold, runRetained } = this.#runner
     try {
       const settlement = await runRetained('settle', this.id, { onTooEarly, ...options })
       release()
@@ -141,9 +99,8 @@ class Lease extends Activation {
         // The error's message may quote a reply that contains the code, so the warning omits it.
         warn(`the order ${this.id} could not be settled (${error.name}): it is open`)
       }
-      const marked = runRetained('markUnclaimed', this.id).catch(() => {})
-      // After an abort this does not wait for a worker: all workers may be busy.
-      if (!isAborted) await marked
+      // Now `unclaimed` lists the number.
+      releaseHold(this.#ticket)
       if (!code) throw error
       release()
       return { state: 'code_arrived', code, raw: null }

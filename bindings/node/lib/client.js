@@ -3,12 +3,11 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Activation, Lease } = require('./activation.js')
 const { count, createNativeClient, integer } = require('./client-options.js')
-const { Holders } = require('./holders.js')
 const { encodeOperation, OPERATIONS } = require('./operations.js')
 const { report } = require('./program-end.js')
 const { Queue } = require('./queue.js')
 const results = require('./results.js')
-const { warn, warnOfPurchase } = require('./warnings.js')
+const { warn } = require('./warnings.js')
 
 /** How long purchases in flight keep the process alive by default, in milliseconds. */
 const END_WAIT = 10_000
@@ -47,16 +46,8 @@ async function settleAfterClose(runner, { intent, name }, endWaitMs) {
   runner.release()
 }
 
-/** The operations with the id of an activation, during which the call holds it. */
-const HOLDING = new Set(
-  Object.keys(OPERATIONS).filter(
-    (name) => OPERATIONS[name][0][0] === 'id' && !['markUnclaimed', 'regetNumber'].includes(name)
-  )
-)
-
 class Client {
   #queue
-  #holders
   #endWaitMs
   /** Runs the methods of this client for its activations. */
   #runner
@@ -78,26 +69,20 @@ class Client {
     const queue = new Queue(createNativeClient(options), queueOptions)
     this.#queue = queue
     this.#endWaitMs = endWaitMs
-    this.#holders = new Holders((id) => {
-      if (typeof id === 'string') queue.runInBackground({ op: 'mark_unclaimed', id })
-    })
-    this.#runner = { holders: this.#holders, run: (name, ...args) => this.#call(name, args) }
+    this.#runner = {
+      run: (name, ...args) => this.#call(name, args),
+      releaseHold: (ticket) => queue.releaseTicket(ticket)
+    }
     registry.register(this, queue)
   }
 
   static {
     for (const name of Object.keys(OPERATIONS)) {
-      // `lease` is defined below.
-      if (Object.hasOwn(Client.prototype, name)) continue
+      // `lease` is defined below, and `activation` runs `claim`.
+      if (Object.hasOwn(Client.prototype, name) || name === 'claim') continue
       const method = {
         async [name](...args) {
-          if (!HOLDING.has(name)) return this.#call(name, args)
-          const hold = this.#holders.hold(args[0])
-          try {
-            return await this.#call(name, args)
-          } finally {
-            this.#holders.end(hold)
-          }
+          return this.#call(name, args)
         }
       }
       Object.defineProperty(Client.prototype, name, {
@@ -110,24 +95,18 @@ class Client {
 
   /** Runs an operation and decodes its result. */
   async #call(name, args, queue) {
-    if (name === 'markUnclaimed') this.#holders.forget(args[0])
-    const bought = (document) => this.#bought(Activation, this.#runner, document)
-    return OPERATIONS[name][1](await this.#run(name, args, queue), bought)
+    const decode = (json, ticket) =>
+      OPERATIONS[name][1](json, (document) => new Activation(this.#runner, document, ticket))
+    return this.#run(name, args, decode, queue)
   }
 
-  #bought(ActivationClass, runner, document) {
-    const activation = new ActivationClass(runner, document, true)
-    warnOfPurchase(activation.purchase, true)
-    return activation
-  }
-
-  /** Runs an operation and returns its JSON. */
-  #run(name, args, queue = this.#queue) {
+  /** Runs an operation and decodes its JSON. */
+  #run(name, args, decode, queue = this.#queue) {
     const [names] = OPERATIONS[name]
     const { signal, ...options } = args[names.length] ?? {}
     const positional = Object.fromEntries(names.map((argument, index) => [argument, args[index]]))
     // The core refuses an unknown option: a misspelled one could cost money.
-    return queue.run(encodeOperation(name, positional, options), signal)
+    return queue.run(encodeOperation(name, positional, options), signal, decode)
   }
 
   /** Returns the first offer of getOffers, or null if there is none. */
@@ -152,11 +131,14 @@ class Client {
     }
     leases.add(runner)
     try {
-      const document = JSON.parse(await this.#run('lease', [service, options]))
-      runner.id = document.id
-      return this.#bought(Lease, runner, document)
+      const decode = (json, ticket) =>
+        OPERATIONS.lease[1](json, (document) => {
+          runner.id = document.id
+          return new Lease(runner, document, ticket)
+        })
+      return await this.#run('lease', [service, options], decode)
     } catch (error) {
-      if (error.charge === 'unknown' && runner.isClosed()) {
+      if (error.charge === 'unknown' && error.intent && runner.isClosed()) {
         runner.intentId = error.intent.id
         settleAfterClose(runner, error, this.#endWaitMs)
       } else runner.release()
@@ -164,16 +146,9 @@ class Client {
     }
   }
 
-  /** Returns the activation with this id. Sends nothing; the first call on it claims it. */
-  activation(id) {
-    const document = {
-      id,
-      phone_number: null,
-      price_micros: null,
-      expires_at_ms: null,
-      purchase: null
-    }
-    return new Activation(this.#runner, document, false)
+  /** Claims the activation with this id. Sends nothing. */
+  async activation(id, options) {
+    return this.#call('claim', [id, options])
   }
 
   /** Iterates over the order history, newest first. Yields an order once, even if pages shift. */

@@ -106,14 +106,44 @@ const CLASS_OF_KIND = {
   internal: InternalError
 }
 
-const classes = Object.fromEntries(
-  [...new Set([...Object.values(CLASS_OF_KIND), SastaotpError, OutcomeUnknownError])].map(
-    (errorClass) => [errorClass.name, errorClass]
-  )
-)
+/** The classes by name. A minified program has other names in its code. */
+const classes = {
+  SastaotpError,
+  ConfigError,
+  BudgetError,
+  AlreadySentError,
+  JournalError,
+  AbortError,
+  ApiError,
+  AuthenticationError,
+  InsufficientBalanceError,
+  NoNumbersError,
+  PriceTooHighError,
+  ServiceUnavailableError,
+  NotFoundError,
+  AlreadyFinishedError,
+  TooEarlyError,
+  RateLimitError,
+  ServerError,
+  BlockedError,
+  ProtocolError,
+  ConnectionError,
+  TlsError,
+  TimeoutError,
+  WaitTimeoutError,
+  ExpiredError,
+  ActivationCancelledError,
+  InternalError,
+  OutcomeUnknownError
+}
 
-for (const { name, prototype } of Object.values(classes)) {
-  Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
+for (const [name, errorClass] of Object.entries(classes)) {
+  Object.defineProperty(errorClass, 'name', { value: name, configurable: true })
+  Object.defineProperty(errorClass.prototype, 'name', {
+    value: name,
+    configurable: true,
+    writable: true
+  })
 }
 
 /** The names in the core's advice. A name within an address does not count. */

@@ -819,11 +819,11 @@ export class Client {
    */
   regetNumber(id: string, options: CallOptions & PriceLimit): Promise<Activation>
   /**
-   * Returns the activation with this id, which can be from an earlier run, from the history or from
-   * `unclaimed`. Sends nothing and claims nothing: `unclaimed` lists the number until the first
-   * call on the activation that succeeds. That call claims it; a later call that fails releases it.
+   * Claims the activation with this id, which can be from an earlier run, from the history or from
+   * `unclaimed`, which does not list it as long as the object exists. Sends nothing. The object has
+   * the phone number and the price if the client knows them.
    */
-  activation(id: string): Activation
+  activation(id: string, options?: CallOptions): Promise<Activation>
   /** Returns the status of an activation. */
   getStatus(id: string, options?: CallOptions): Promise<Status>
   /**
@@ -887,8 +887,8 @@ export class Client {
    * `unclaimed` lists it: call `reconcile` again later, or `resolve`. A failed search throws an
    * `OutcomeUnknownError`.
    *
-   * An order of another purchase of this process is not a candidate. It claims nothing: call a
-   * method of `activation(id)` to claim a candidate. If there are several, call `resolve` first.
+   * An order of another purchase of this process is not a candidate. It claims nothing: call
+   * `activation(id)` to claim a candidate. If there are several, call `resolve` first.
    * The claim of the only candidate resolves the purchase, unless the search ended less than 60
    * seconds after the reply was lost and was not complete. Then the maximum stays reserved, and a
    * refund of that order makes the purchase unknown again: call `resolve` as well if you know that

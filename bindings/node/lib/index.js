@@ -1,5 +1,6 @@
 // The exports of `require('sastaotp')`.
 
+require('./bundled.js')
 const { Activation, Lease } = require('./activation.js')
 const { Client } = require('./client.js')
 const { classes } = require('./errors.js')

@@ -1,9 +1,11 @@
 // Finds the native library and the sandbox program.
 
-const { closeSync, existsSync, openSync, readSync } = require('node:fs')
+const { existsSync } = require('node:fs')
 const path = require('node:path')
-
-const CHECKOUT = path.resolve(__dirname, '../../..')
+const { BUNDLE_REMEDY, IS_BUNDLED } = require('./bundled.js')
+const { interpreterOf } = require('./elf.js')
+const { CHECKOUT, exists, permissionRemedy } = require('./host.js')
+const { optionalDependencies } = require('../package.json')
 
 /** The names of the files on each platform; the platforms that are not listed are like Linux. */
 const FILES = {
@@ -15,34 +17,11 @@ const FILES = {
 /** The C libraries of Linux, by the part of a package's name. */
 const LIBCS = ['gnu', 'musl']
 
-/** The longest part of a program that is read to find its dynamic loader, in bytes. */
-const MAX_HEADER = 1 << 16
-/** The type of the ELF segment that names the dynamic loader. */
-const PT_INTERP = 3
+/** The folder of the platform packages. */
+const SCOPE = '@sastaotp/'
 
-/** The dynamic loader that a 64-bit ELF program names, such as /lib/ld-musl-x86_64.so.1. */
-function interpreterOf(program) {
-  const file = openSync(program)
-  try {
-    const read = (length, position) => {
-      const bytes = Buffer.alloc(Math.min(length, MAX_HEADER))
-      return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, position))
-    }
-    const header = read(64, 0)
-    const [size, count] = [header.readUInt16LE(54), header.readUInt16LE(56)]
-    const segments = read(size * count, Number(header.readBigUInt64LE(32)))
-    for (let at = 0; at < size * count; at += size) {
-      if (segments.readUInt32LE(at) !== PT_INTERP) continue
-      const [position, length] = [8, 32].map((field) =>
-        Number(segments.readBigUInt64LE(at + field))
-      )
-      return read(length, position).toString()
-    }
-    return ''
-  } finally {
-    closeSync(file)
-  }
-}
+/** The platforms that have a package, such as `linux-x64-gnu`. */
+const PLATFORMS = Object.keys(optionalDependencies).map((name) => name.replace(SCOPE, ''))
 
 /** Returns the C libraries that this process may use: all of them if it is not known. */
 function possibleLibcs() {
@@ -56,26 +35,46 @@ function possibleLibcs() {
   return LIBCS
 }
 
-function listPackages() {
-  const machine = `@sastaotp/${process.platform}-${process.arch}`
+function listPlatforms() {
+  const machine = `${process.platform}-${process.arch}`
   if (process.platform !== 'linux') return [machine]
   return possibleLibcs().map((libc) => `${machine}-${libc}`)
 }
 
-let packages
+let platforms
 
-/** The packages that may contain the files for this machine; npm installs the matching one. */
-function platformPackages() {
-  packages ??= listPackages()
-  return packages
+/** The names of this platform: several if its C library is not known. */
+function platformNames() {
+  platforms ??= listPlatforms()
+  return platforms
 }
 
+/** Returns the path of a file in a platform package; undefined if the package is not found. */
 function pathInPackage(name, file) {
   try {
-    return path.join(path.dirname(require.resolve(`${name}/package.json`)), file)
-  } catch {
+    return path.join(path.dirname(require.resolve(`${SCOPE}${name}/package.json`)), file)
+  } catch (error) {
+    if (permissionRemedy(error)) throw error
     return undefined
   }
+}
+
+/** The reason why a file is not found, and the remedy. */
+function explainMissing(variable) {
+  if (IS_BUNDLED) return BUNDLE_REMEDY
+  if (CHECKOUT) {
+    return `it is not built: run node ${path.join(CHECKOUT, 'bindings/node/scripts/pack.mjs')}`
+  }
+  const build = `build the file from source and set ${variable} to its path`
+  const here = platformNames()
+  if (here.some((name) => PLATFORMS.includes(name))) {
+    return (
+      `${here.map((name) => SCOPE + name).join(' or ')} is not installed: install sastaotp again ` +
+      `with its optional dependencies (npm install --include=optional), or ${build}`
+    )
+  }
+  const known = PLATFORMS.join(', ')
+  return `sastaotp has no package for ${here.join(' or ')}, only for ${known}: ${build}`
 }
 
 /**
@@ -91,17 +90,11 @@ function locate(kind, variable) {
       `looking for ${file}: ${variable} is ${configured}, which does not exist: correct or unset it`
     )
   }
-  const candidates = platformPackages().map((name) => pathInPackage(name, file))
-  if (existsSync(path.join(CHECKOUT, 'bindings/node/lib/locate.js'))) {
-    candidates.push(path.join(CHECKOUT, 'target/release', file))
-  }
-  const found = candidates.find((candidate) => candidate && existsSync(candidate))
+  const candidates = platformNames().map((name) => pathInPackage(name, file))
+  if (CHECKOUT) candidates.push(path.join(CHECKOUT, 'target/release', file))
+  const found = candidates.find((candidate) => candidate && exists(candidate))
   if (found) return found
-  throw new Error(
-    `looking for ${file}: none of the packages ${platformPackages().join(', ')} is installed: ` +
-      `install sastaotp again with its optional dependencies, ` +
-      `or build the file from source and set ${variable} to its path`
-  )
+  throw new Error(`looking for ${file}: ${explainMissing(variable)}`)
 }
 
 const locateLibrary = () => locate('library', 'SASTAOTP_LIBRARY')

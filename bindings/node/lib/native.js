@@ -5,7 +5,9 @@
 
 const { isAscii } = require('node:buffer')
 const koffi = require('./koffi.js')
+const { isTruncated } = require('./elf.js')
 const { ConfigError, createError } = require('./errors.js')
+const { permissionRemedy, reasonOf } = require('./host.js')
 const { locateLibrary } = require('./locate.js')
 
 /** SASTAOTP_ABI_VERSION of the header that DECLARATIONS is copied from. */
@@ -54,9 +56,10 @@ const char *sastaotp_unclaimed_list_json(const sastaotp_unclaimed_list *list);
 void sastaotp_unclaimed_list_free(sastaotp_unclaimed_list *list);
 sastaotp_status sastaotp_queue_new(const sastaotp_client *client, uint32_t workers,
   sastaotp_queue **queue, sastaotp_error **error);
-sastaotp_status sastaotp_queue_submit(const sastaotp_queue *queue, const char *operation,
+sastaotp_status sastaotp_queue_submit_held(const sastaotp_queue *queue, const char *operation,
   void *user, uint64_t *ticket, sastaotp_error **error);
 bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
+bool sastaotp_queue_release(const sastaotp_queue *queue, uint64_t ticket);
 sastaotp_status sastaotp_queue_take(const sastaotp_queue *queue, sastaotp_completion **completions,
   size_t capacity, uint32_t timeout_ms, size_t *count, sastaotp_error **error);
 intptr_t sastaotp_queue_fd(const sastaotp_queue *queue);
@@ -66,6 +69,8 @@ sastaotp_status sastaotp_intent_from_json(const char *json, sastaotp_intent **in
 void sastaotp_intent_free(sastaotp_intent *intent);
 uint64_t sastaotp_completion_ticket(const sastaotp_completion *completion);
 const char *sastaotp_completion_json(const sastaotp_completion *completion);
+const sastaotp_activation *sastaotp_completion_activation(const sastaotp_completion *completion);
+const char *sastaotp_activation_id(const sastaotp_activation *activation);
 const sastaotp_error *sastaotp_completion_error(const sastaotp_completion *completion);
 void sastaotp_completion_free(sastaotp_completion *completion);
 `
@@ -78,6 +83,9 @@ const LIBC = process.platform === 'win32' ? 'ucrtbase.dll' : null
 
 /** The result of this function may be megabytes long: `readText` reads it from its address. */
 const LONG_TEXT = 'completion_json'
+
+/** The length from which a text is long, in bytes. */
+const LONG_TEXT_LENGTH = 100_000
 
 /** A C type for koffi. Not a named one: names are global, so two copies of this package collide. */
 function koffiType(cType) {
@@ -117,22 +125,52 @@ function native() {
   return loaded
 }
 
-function load() {
-  let file
-  try {
-    file = locateLibrary()
-    const library = koffi.load(file)
-    const functions = Object.fromEntries(DECLARATIONS.map((line) => bind(library, line)))
-    functions.strlen = koffi.load(LIBC).func('strlen', 'size_t', ['void *'])
-    const version = functions.abi_version()
-    if (version !== ABI_VERSION) {
-      throw new Error(`its binary interface has version ${version}, not ${ABI_VERSION}`)
-    }
-    return functions
-  } catch (cause) {
-    const hint = file ? `: use the library of this package's version (${file})` : ''
-    throw new ConfigError(`loading the library: ${cause.message}${hint}`, { cause })
+function open(file) {
+  // The system would load it, and end the process later.
+  if (process.platform === 'linux' && isTruncated(file)) {
+    throw new Error('the end of the file is missing')
   }
+  return koffi.load(file)
+}
+
+/** The remedy for a file that the system's loader refuses for this reason. */
+function loaderRemedy(file, reason) {
+  const [, glibc] = reason.match(/version `GLIBC_([\d.]+)' not found/) ?? []
+  return glibc
+    ? `${file} needs glibc ${glibc} or newer: use a newer system, or build the library on this one`
+    : `${file} is damaged or for another system: install sastaotp again, or build the library`
+}
+
+function bindAll(library) {
+  const functions = Object.fromEntries(DECLARATIONS.map((line) => bind(library, line)))
+  functions.strlen = koffi.load(LIBC).func('strlen', 'size_t', ['void *'])
+  const version = functions.abi_version()
+  if (version === ABI_VERSION) return functions
+  throw new Error(`its binary interface has version ${version}, not ${ABI_VERSION}`)
+}
+
+/** Takes a step of loading. If it fails, adds the remedy to the reason. */
+function attempt(step, remedyFor) {
+  try {
+    return step()
+  } catch (cause) {
+    const remedy = permissionRemedy(cause) ?? remedyFor(cause.message)
+    const message = `loading the library: ${reasonOf(cause)}${remedy ? `: ${remedy}` : ''}`
+    throw new ConfigError(message, { cause })
+  }
+}
+
+function load() {
+  // An error of this step names its remedy.
+  const file = attempt(locateLibrary, () => undefined)
+  const library = attempt(
+    () => open(file),
+    (reason) => loaderRemedy(file, reason)
+  )
+  return attempt(
+    () => bindAll(library),
+    () => `use the library of this package's version (${file})`
+  )
 }
 
 const errorOut = new BigUint64Array(1)
@@ -148,12 +186,26 @@ function callNative(name, ...args) {
   }
 }
 
-/** Reads the text at an address. A long ASCII text is copied without decoding, which is faster. */
-function readText(address) {
-  const length = native().strlen(address)
-  if (length < 100_000) return koffi.decode.string(address)
+/** The bytes at an address as a string. A long ASCII text is copied without decoding. */
+function readLongText(address, length) {
   const bytes = Buffer.from(koffi.view(address, length))
   return isAscii(bytes) ? bytes.latin1Slice() : bytes.utf8Slice()
+}
+
+/** Whether the host allows JavaScript to read the library's memory. Electron does not. */
+let canView = true
+
+/** Reads the text at an address. */
+function readText(address) {
+  const length = native().strlen(address)
+  if (canView && length >= LONG_TEXT_LENGTH) {
+    try {
+      return readLongText(address, length)
+    } catch {
+      canView = false
+    }
+  }
+  return koffi.decode.string(address, length)
 }
 
 module.exports = {

@@ -4,14 +4,22 @@ const { camelCase, snakeCase } = require('./convert.js')
 const { ConfigError } = require('./errors.js')
 const { Intent } = require('./intent.js')
 const results = require('./results.js')
+const { warnOfPurchase } = require('./warnings.js')
+
+/** Decodes an activation that was claimed. */
+const claimed = (json, create) => create(JSON.parse(json))
 
 /** Decodes the result of a purchase. */
-const purchase = (json, bought) => bought(JSON.parse(json))
+function purchase(json, create) {
+  const activation = create(JSON.parse(json))
+  warnOfPurchase(activation.purchase, true)
+  return activation
+}
 
 /**
  * Each operation with the names of its positional arguments and the function that decodes its
- * result. All other arguments are options, `signal` included. The second argument of `purchase`
- * creates an activation.
+ * result. All other arguments are options, `signal` included. The second argument of `claimed` and
+ * `purchase` creates an activation.
  */
 const OPERATIONS = {
   getBalance: [[], results.balance],
@@ -26,6 +34,7 @@ const OPERATIONS = {
   intend: [['service'], results.intent],
   buy: [['intent'], purchase],
   regetNumber: [['id'], purchase],
+  claim: [['id'], claimed],
   getStatus: [['id'], results.object],
   setStatus: [['id', 'status'], results.object],
   waitForCode: [['id'], results.object],

@@ -156,20 +156,29 @@ if (isMainThread) {
   channel.unref()
 }
 
+/** Receives the messages that no turn of the event loop has delivered. */
+function receiveQueued() {
+  try {
+    for (let next = receiveMessageOnPort(channel); next; next = receiveMessageOnPort(channel)) {
+      receive(next.message)
+    }
+  } catch {
+    // Deno reads such messages in a turn of the event loop only.
+  }
+}
+
 /** The clients of workers that have not freed them, such as workers that were terminated. */
 function claimWorkerClients() {
   if (!isMainThread) return []
-  for (let next = receiveMessageOnPort(channel); next; next = receiveMessageOnPort(channel)) {
-    receive(next.message)
-  }
+  receiveQueued()
   // A worker that still runs cannot free its client any more.
   return [...workerClients].flatMap(([address, claim]) =>
     Atomics.compareExchange(claim, 0, 0, 1) === 0 ? [address] : []
   )
 }
 
-process.once('exit', () => {
-  isEnding = true
+/** Reports the purchases of this thread and, in the main thread, of its workers. */
+function reportAll() {
   const addresses = [...clients].map(({ address }) => address)
   const unsettled = [...addresses, ...claimWorkerClients()].flatMap((address) => {
     try {
@@ -179,6 +188,19 @@ process.once('exit', () => {
     }
   })
   report(unsettled)
+}
+
+process.once('exit', () => {
+  isEnding = true
+  reportAll()
 })
+// Deno emits no `exit` when an error ends the program.
+if (process.versions.deno) {
+  for (const name of ['error', 'unhandledrejection']) {
+    globalThis.addEventListener(name, (event) => {
+      if (!event.defaultPrevented) reportAll()
+    })
+  }
+}
 
 module.exports = { NativeClient, report }

@@ -3,6 +3,7 @@
 // A poller keeps the process alive between `start` and `stop`.
 
 const { isMainThread } = require('node:worker_threads')
+const { CAN_POLL } = require('./host.js')
 const koffi = require('./koffi.js')
 
 /** The shortest and the longest pause of a TimerPoller, in milliseconds. */
@@ -89,7 +90,7 @@ class TimerPoller {
  */
 function createPoller(descriptor, take) {
   // A terminated worker runs no more JavaScript, and koffi ends the process if its callback fails.
-  if (isMainThread && koffi.node?.poll) {
+  if (CAN_POLL && isMainThread && koffi.node?.poll) {
     const fd = descriptor()
     if (fd !== -1) return new FdPoller(fd, take)
   }

@@ -3,7 +3,13 @@
 // The process stays alive exactly as long as an operation is pending, or a purchase whose caller
 // stopped waiting for the reply.
 
-const { AbortError, ConfigError } = require('./errors.js')
+const {
+  AbortError,
+  ConfigError,
+  InternalError,
+  OutcomeUnknownError,
+  SastaotpError
+} = require('./errors.js')
 const { callNative, native, readText } = require('./native.js')
 // Its listener of `exit` must run before the one below.
 require('./program-end.js')
@@ -16,6 +22,9 @@ const BATCH_SIZE = 64
 /** The number of workers that means the default of the core. */
 const DEFAULT_WORKERS = 0
 
+/** The operations that buy a number. */
+const PURCHASES = ['get_number', 'lease', 'buy', 'reget_number']
+
 const handleOut = new BigUint64Array(1)
 const ticketOut = new BigUint64Array(1)
 const countOut = new BigUint64Array(1)
@@ -26,6 +35,31 @@ const queues = new Set()
 process.once('exit', () => {
   for (const queue of queues) queue.free()
 })
+
+/** Reads and frees a completion. If it cannot be read, `failure` is the reason. */
+function readCompletion(completion) {
+  const {
+    activation_id,
+    completion_activation,
+    completion_error,
+    completion_free,
+    completion_json,
+    error_json
+  } = native()
+  const outcome = {}
+  try {
+    const activation = completion_activation(completion)
+    // Read first: without the id, a number whose text cannot be read could not be released.
+    if (activation) outcome.activationId = activation_id(activation)
+    const error = completion_error(completion)
+    if (error) outcome.error = error_json(error)
+    else outcome.json = readText(completion_json(completion))
+  } catch (failure) {
+    outcome.failure = failure
+  }
+  completion_free(completion)
+  return outcome
+}
 
 class Queue {
   #client
@@ -62,9 +96,9 @@ class Queue {
     )
   }
 
-  /** Runs an operation. Returns its JSON, or throws its error. */
-  run(operation, signal) {
-    return this.#run(operation, signal, false)
+  /** Runs an operation. Decodes its JSON and returns the result, or throws its error. */
+  run(operation, signal, decode) {
+    return this.#run(operation, signal, false, decode)
   }
 
   /**
@@ -75,7 +109,7 @@ class Queue {
     this.#retainCount++
     let isRetained = true
     return {
-      run: (operation, signal) => this.#run(operation, signal, isRetained),
+      run: (operation, signal, decode) => this.#run(operation, signal, isRetained, decode),
       isClosed: () => this.#isClosed,
       release: () => {
         if (!isRetained) return
@@ -86,7 +120,7 @@ class Queue {
     }
   }
 
-  async #run(operation, signal, isRetained) {
+  async #run(operation, signal, isRetained, decode = (json) => json) {
     const action = operation.op.replaceAll('_', ' ')
     if (!this.#queue || (this.#isClosed && !isRetained)) {
       throw new ConfigError(`${action}: the client is closed: create a new client`)
@@ -97,17 +131,46 @@ class Queue {
     if (signal?.aborted) {
       throw new AbortError(`${action}: cancelled before it was sent`, { cause: signal.reason })
     }
-    const { json, error } = await this.#submit(JSON.stringify(operation), signal, isRetained)
-    if (!error) return json
+    const outcome = await this.#submit(JSON.stringify(operation), signal, isRetained)
+    const { ticket, json, error, activationId } = outcome
+    if (json !== undefined) {
+      try {
+        return decode(json, ticket)
+      } catch (cause) {
+        if (!activationId && cause instanceof SastaotpError) throw cause
+        outcome.failure = cause
+      }
+    }
     // The error is created here, so that its stack names the caller.
-    const failure = results.error(JSON.parse(error), signal?.reason)
+    const failure = outcome.failure
+      ? this.#unreadable(operation.op, outcome)
+      : results.error(JSON.parse(error), signal?.reason)
     if (failure.charge === 'unknown') this.#awaitReplies()
     throw failure
   }
 
-  /** Runs an operation for this package itself. Its failure does not matter. */
-  runInBackground(operation) {
-    this.#run(operation, undefined, true).catch(() => {})
+  /** Returns the error for a result that cannot be read. A number it bought is then unclaimed. */
+  #unreadable(op, { ticket, activationId, failure: cause }) {
+    const action = op.replaceAll('_', ' ')
+    const fields = { cause, kind: 'internal', phase: 'decode' }
+    const reason = `cannot read the result: ${cause.message}`
+    this.releaseTicket(ticket)
+    if (activationId) {
+      return new InternalError(
+        `${action}: bought the activation ${activationId}, but ${reason}: claim it by its id`,
+        { ...fields, charge: 'charged' }
+      )
+    }
+    if (!PURCHASES.includes(op)) return new InternalError(`${action}: ${reason}`, fields)
+    return new OutcomeUnknownError(`${action}: ${reason}: unclaimed() lists the purchase`, {
+      ...fields,
+      charge: 'unknown'
+    })
+  }
+
+  /** Ends the hold of a ticket on its number. */
+  releaseTicket(ticket) {
+    if (this.#queue) native().queue_release(this.#queue, ticket)
   }
 
   /**
@@ -141,7 +204,7 @@ class Queue {
     // The listener comes first: a signal of another library may throw, and then nothing is sent.
     const tickets = signal && this.#addAbortListener(signal)
     try {
-      callNative('queue_submit', this.#queue, json, null, ticketOut)
+      callNative('queue_submit_held', this.#queue, json, null, ticketOut)
     } catch (error) {
       if (signal) this.#removeAbortListener(signal)
       throw error
@@ -170,7 +233,11 @@ class Queue {
     tickets.delete(ticket)
     if (tickets.size > 0) return
     this.#abortListeners.delete(signal)
-    signal.removeEventListener('abort', listener)
+    try {
+      signal.removeEventListener('abort', listener)
+    } catch {
+      // The signal of another library may throw. The operation has already settled.
+    }
   }
 
   /** Cancels operations and settles their promises now. Each completion reports the outcome. */
@@ -182,23 +249,18 @@ class Queue {
 
   /** Settles one batch of finished operations and returns its size. The poller takes the rest. */
   #takeCompletions() {
-    const { completion_error, completion_free, completion_json, completion_ticket, error_json } =
-      native()
     callNative('queue_take', this.#queue, batch, BATCH_SIZE, 0, countOut)
-    for (const completion of batch.subarray(0, Number(countOut[0]))) {
-      const ticket = Number(completion_ticket(completion))
-      const error = completion_error(completion)
-      const outcome = error
-        ? { error: error_json(error) }
-        : { json: readText(completion_json(completion)) }
-      completion_free(completion)
+    const count = Number(countOut[0])
+    // A copy: a signal may call back, and then another batch is taken.
+    for (const completion of batch.slice(0, count)) {
+      const ticket = Number(native().completion_ticket(completion))
       const { resolve, signal } = this.#pending.get(ticket)
       this.#pending.delete(ticket)
+      resolve({ ticket, ...readCompletion(completion) })
       if (signal) this.#removeAbortListener(signal, ticket)
-      resolve(outcome)
     }
     if (this.#pending.size === 0) this.#poller.stop()
-    return Number(countOut[0])
+    return count
   }
 
   /**

@@ -1,10 +1,12 @@
 // The sandbox: an imitation of the service on this machine, in a separate process.
 
+require('./bundled.js')
 const { spawn } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
 const { once } = require('node:events')
 const { createInterface } = require('node:readline')
 const { Client } = require('./client.js')
+const { permissionRemedy, reasonOf } = require('./host.js')
 const { locateSandbox } = require('./locate.js')
 
 const children = new Set()
@@ -26,8 +28,9 @@ class Sandbox {
     // The program exits when its stdin closes, even if this process is killed.
     const args = ['--port', String(port), '--until-eof']
     const failure = (cause) => {
-      const remedy = 'make the program executable, or install the package again'
-      return new Error(`starting ${program}: ${cause.message}: ${remedy}`, { cause })
+      const remedy =
+        permissionRemedy(cause) ?? 'make the program executable, or install the package again'
+      return new Error(`starting ${program}: ${reasonOf(cause)}: ${remedy}`, { cause })
     }
     let child
     try {
@@ -53,7 +56,8 @@ class Sandbox {
       )
     ])
     lines.close()
-    for (const handle of [child, ...child.stdio]) handle.unref()
+    // In Bun the streams keep nothing alive, and have no such method.
+    for (const handle of [child, ...child.stdio]) handle.unref?.()
     return new Sandbox(child, line.replace('SASTAOTP_URL=', ''))
   }
 

@@ -94,8 +94,13 @@ for (const [, name, url] of cargo.matchAll(/^(repository|homepage) = "(.+)"$/gm)
   addresses[name] = url
 }
 
-function packMain() {
-  const to = stage('sastaotp', { ...source, ...addresses })
+/** Packs `sastaotp`, which depends on the platform packages that are packed with it. */
+function packMain(names) {
+  const dependencies = names.map((name) => [`@sastaotp/${name}`, source.version])
+  const unknown = dependencies.filter(([name]) => !source.optionalDependencies[name])
+  if (unknown.length) throw new Error(`package.json does not list ${unknown.join()}: add it`)
+  const optionalDependencies = Object.fromEntries(dependencies.sort())
+  const to = stage('sastaotp', { ...source, optionalDependencies, ...addresses })
   cpSync(path.join(PACKAGE, 'lib'), path.join(to, 'lib'), { recursive: true })
   // On npm's page, links to files of the checkout need the address of the repository.
   const readme = readFileSync(path.join(PACKAGE, 'README.md'), 'utf8')
@@ -139,5 +144,5 @@ function packPlatform({ library, libraryName, program, npm }) {
 
 const platforms = natives.length ? natives.map(readNative) : [buildNative()]
 rmSync(folder, { recursive: true, force: true })
-packMain()
+packMain(platforms.map(({ npm }) => npm.name))
 for (const platform of platforms) packPlatform(platform)

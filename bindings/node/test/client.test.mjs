@@ -318,14 +318,18 @@ describe('leases', () => {
   }
 })
 
-test('the first call on an activation claims it', async () => {
+test('activation claims a number', async () => {
   const client = sandbox.client()
-  const { id } = await client.getNumber('zz_never', NUMBER)
+  const { id, phoneNumber } = await client.getNumber('zz_never', NUMBER)
   await client.markUnclaimed(id)
-  const number = client.activation(id)
   assert.equal((await client.unclaimed()).length, 1)
-  await number.getStatus()
+  await client.getStatus(id)
+  assert.equal((await client.unclaimed()).length, 1, 'a call by id does not claim it')
+  const number = await client.activation(id)
   assert.equal((await client.unclaimed()).length, 0)
+  assert.equal(number.phoneNumber, phoneNumber)
+  assert.equal((await number.getStatus()).state, 'waiting')
+  await assert.rejects(client.activation(7), ConfigError)
 })
 
 describe('the order history', () => {

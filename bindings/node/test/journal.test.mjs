@@ -142,7 +142,7 @@ test('the next program has the purchases of a killed one', async () => {
   const requests = async () => (await sandbox.control(apiKey, 'log')).log.length
   const before = await requests()
   const { activationId, phoneNumber } = listed.zz_ok.purchase
-  const number = client.activation(activationId)
+  const number = await client.activation(activationId)
   const { code } = await number.waitForCode({ timeoutMs: 0 })
   assert.equal([activationId, phoneNumber, code].join(' '), shown)
   assert.equal(await requests(), before)
