@@ -260,6 +260,8 @@ def found_after(plant: Plant, table: Path, modules: Path) -> List[str]:
     with tempfile.TemporaryDirectory() as folder:
         copied = Path(folder) / "copy"
         shutil.copytree(ROOT / FOLDERS[plant.language], copied)
+        # The modules of Node read the package's version.
+        shutil.copy(ROOT / "bindings/node/package.json", folder)
         file = copied / plant.file
         text = file.read_text(encoding="utf-8")
         if plant.old not in text:

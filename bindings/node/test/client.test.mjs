@@ -329,7 +329,7 @@ test('activation claims a number', async () => {
   assert.equal((await client.unclaimed()).length, 0)
   assert.equal(number.phoneNumber, phoneNumber)
   assert.equal((await number.getStatus()).state, 'waiting')
-  await assert.rejects(client.activation(7), ConfigError)
+  await assert.rejects(client.activation(7), { name: 'ConfigError' })
 })
 
 describe('the order history', () => {

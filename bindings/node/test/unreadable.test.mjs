@@ -86,7 +86,7 @@ for (const [name, buy] of Object.entries(PURCHASES)) {
       const [{ purchase }, ...others] = await client.unclaimed()
       assert.deepEqual(others, [])
       assert.ok(failure.message.includes(`bought the activation ${purchase.activationId}, but`))
-      assert.equal((await client.activation(purchase.activationId).cancel()).state, 'cancelled')
+      assert.equal((await client.cancel(purchase.activationId)).state, 'cancelled')
       await client.close()
     })
   }
