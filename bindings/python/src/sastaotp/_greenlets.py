@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 if TYPE_CHECKING:
-    from ._native_queue import Session
+    from ._native_queue import Batch, Session
 
 #: The longest time between two checks of whether the client was closed, in seconds.
 LEADER_WAIT = 0.05
@@ -129,12 +129,10 @@ class GreenletReader:
     refer to its session, which is freed with its last reference.
     """
 
-    def __init__(self, library: Greenlets, hub: object) -> None:
-        from ._native_queue import Batch
-
+    def __init__(self, library: Greenlets, hub: object, batch: Batch) -> None:
         self._library = library
         self._hub = hub
-        self.batch = Batch()
+        self.batch = batch
         self._has_leader = False
         self._is_taking = False
         #: The events of the followers, by ticket.
@@ -220,5 +218,5 @@ def reader(session: Session) -> Optional[GreenletReader]:
         return None
     found = session.greenlet_readers.get(hub)
     if found is None:
-        found = session.greenlet_readers[hub] = GreenletReader(library, hub)
+        found = session.greenlet_readers[hub] = GreenletReader(library, hub, session.new_batch())
     return found

@@ -149,6 +149,11 @@ class Session:
         """
         return int(self._lib.sastaotp_queue_fd(self._queue))
 
+    @staticmethod
+    def new_batch() -> Batch:
+        """Return an empty batch, for a thread that takes completions."""
+        return Batch()
+
     def hold(self, id: str) -> Hold:
         """Return the hold of a number. When it is gone, the core lists the number as unclaimed.
 
