@@ -50,17 +50,19 @@ async function forgotten(key, journal) {
   const client = sandbox.client({ apiKey: key, journal, lateBookingMs: 0 })
   const listed = await client.unclaimed()
   const known = new Set(listed.flatMap(({ purchase }) => purchase?.activationId ?? []))
-  // A purchase without a reply is known by its intent. Reconciling it finds its order.
-  for (const { intent, outcome } of listed) {
-    if (outcome === 'bought') continue
-    const { candidates } = await client.reconcile(intent, { timeoutMs: 0 })
-    const order = candidates.find(({ activationId }) => !known.has(activationId))
-    if (order) known.add(order.activationId)
+  // A purchase without a reply is known by its intent, and reconciling the intent finds its order.
+  const unknown = listed.filter(({ outcome }) => outcome !== 'bought')
+  const candidates = new Set()
+  for (const { intent } of unknown) {
+    const found = await client.reconcile(intent, { timeoutMs: 0 })
+    for (const { activationId } of found.candidates) candidates.add(activationId)
   }
-  const missing = []
+  const unlisted = []
   for await (const { activationId } of client.orders({ status: 'pending' })) {
-    if (!known.has(activationId)) missing.push(activationId)
+    if (!known.has(activationId)) unlisted.push(activationId)
   }
+  assert.ok(unlisted.length <= unknown.length, `${unlisted.length} of ${unknown.length}`)
+  const missing = unlisted.filter((id) => !candidates.has(id))
   const { entries } = await sandbox.control(key, 'ledger')
   await client.close()
   return { missing, charges: entries.filter(({ kind }) => kind === 'charge').length }
