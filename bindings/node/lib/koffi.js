@@ -19,7 +19,8 @@ function remedyFor(cause) {
 
 function load() {
   try {
-    return require('koffi')
+    // With `koffi` itself, some bundlers fail before this error can name the remedy.
+    return require('koffi/indirect')
   } catch (cause) {
     const message = `loading koffi: ${reasonOf(cause)}: ${remedyFor(cause)}`
     throw Object.assign(new ConfigError(message, { kind: 'config' }), { cause })

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, describe, test } from 'node:test'
-import { CHECKOUT, sandbox, serve } from './harness.mjs'
+import { CHECKOUT, HOST, programArguments, sandbox, serve } from './harness.mjs'
 
 /** What the line of a purchase names: its activation and number, or the intent to reconcile. */
 const [NUMBER, INTENT, NOTHING] = ['number', 'intent', 'nothing']
@@ -468,7 +468,8 @@ after(() => proxy.kill())
 
 async function runProgram(program, key) {
   const code = `${PRELUDE}\nasync function main() { ${program} }\nmain()`
-  const child = spawn(process.execPath, ['--expose-gc', '-e', code], {
+  const options = { type: 'commonjs', args: ['--expose-gc'] }
+  const child = spawn(HOST, programArguments(code, options), {
     cwd: import.meta.dirname,
     stdio: ['ignore', 'inherit', 'pipe'],
     env: {

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
-const koffi = require('koffi')
+const koffi = require('koffi/indirect')
 
 /** How each function fails: an error that it throws, or a function of the text that it reads. */
 export const faults = {
@@ -12,7 +12,7 @@ export const faults = {
   string: () => undefined
 }
 
-require.cache[require.resolve('koffi')].exports = {
+require.cache[require.resolve('koffi/indirect')].exports = {
   ...koffi,
   view(...args) {
     if (faults.view) throw faults.view

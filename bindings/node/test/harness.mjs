@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -37,21 +38,36 @@ export const modulePath = (file) => path.join(path.dirname(require.resolve('sast
 /** Loads a private module of the package. */
 export const privateModule = (file) => require(modulePath(file))
 
+/**
+ * The program that runs other programs: this one, unless SASTAOTP_TEST_HOST names Deno or Bun.
+ * Their own `fetch` repeats requests, so the services of the tests always run in Node.
+ */
+export const HOST = process.env.SASTAOTP_TEST_HOST ?? process.execPath
+export const HOST_NAME = /deno|bun/.exec(path.basename(HOST))?.[0] ?? 'node'
+
+const programs = mkdtempSync(path.join(import.meta.dirname, 'programs-'))
+after(() => rmSync(programs, { recursive: true }))
+let programCount = 0
+
+/** The arguments with which a host runs a program of this type, beside the installed package. */
+export function programArguments(code, { host = HOST, type = 'module', args = [] } = {}) {
+  if (host !== HOST || HOST_NAME === 'node') return [...args, `--input-type=${type}`, '-e', code]
+  const extension = type === 'module' ? 'mjs' : 'cjs'
+  const file = path.join(programs, `${programCount++}.${extension}`)
+  writeFileSync(file, code)
+  return HOST_NAME === 'bun'
+    ? [...args, file]
+    : ['run', '--allow-all', '--quiet', '--v8-flags=--expose-gc', file]
+}
+
 /** Runs a JavaScript program against the sandbox and returns its output. Fails if it hangs. */
 export async function run(
   code,
-  {
-    node = process.execPath,
-    type = 'module',
-    args = [],
-    timeout = 60_000,
-    key = 'run',
-    argument = ''
-  } = {}
+  { node = HOST, type = 'module', args = [], timeout = 60_000, key = 'run', argument = '' } = {}
 ) {
   const { stdout } = await promisify(execFile)(
     node,
-    [`--input-type=${type}`, ...args, '-e', code, '--', argument],
+    [...programArguments(code, { host: node, type, args }), '--', argument],
     {
       timeout,
       killSignal: 'SIGKILL',

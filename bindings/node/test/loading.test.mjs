@@ -67,7 +67,7 @@ const pretend = (values) =>
     .join('\n')
 
 // koffi is loaded before: it has other platforms.
-const KOFFI = "require('koffi')\n"
+const KOFFI = "require('koffi/indirect')\n"
 
 test('a platform without a package is told which ones exist', async () => {
   const message = await failure(KOFFI + pretend({ platform: 'freebsd', arch: 'x64' }))

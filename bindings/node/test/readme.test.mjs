@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { CHECKOUT, run } from './harness.mjs'
+import { CHECKOUT, HOST, HOST_NAME, run } from './harness.mjs'
 
 const README = readFileSync(path.join(CHECKOUT, 'bindings/node/README.md'), 'utf8')
 const snippets = [...README.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code)
@@ -54,8 +54,11 @@ describe('examples', { concurrency: true }, () => {
   for (const [file, output] of Object.entries(EXAMPLES)) {
     test(`${file} prints its output`, async () => {
       const { stdout } = await promisify(execFile)(
-        process.execPath,
-        [path.join(import.meta.dirname, '../examples', file)],
+        HOST,
+        [
+          ...(HOST_NAME === 'deno' ? ['run', '--allow-all', '--quiet'] : []),
+          path.join(import.meta.dirname, '../examples', file)
+        ],
         { env: { ...process.env, SASTAOTP_API_KEY: '' }, timeout: 60_000 }
       )
       assert.match(stdout, output)
