@@ -378,7 +378,7 @@ impl Operation {
     pub(super) fn into_job(
         self,
         client: &Client,
-        claim: impl FnOnce(&str) -> Result<Activation>,
+        claim: &mut dyn FnMut(&str) -> Result<Activation>,
     ) -> Result<Job> {
         let buy = |intent: Body<Intent>| {
             let deadline = client.has_own_timeout.then(|| client.deadline());

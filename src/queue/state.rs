@@ -157,7 +157,7 @@ impl State {
         let job = if claimed.as_deref().is_some_and(is_slow) {
             Job::Claim(Box::new(operation))
         } else {
-            operation.into_job(client, |id| self.claim(client, id))?
+            operation.into_job(client, &mut |id| self.claim(client, id))?
         };
         let ticket = Ticket(NEXT_TICKET.fetch_add(1, Ordering::Relaxed));
         let end = matches!(job, Job::Call(_)).then(|| client.deadline());
@@ -228,7 +228,7 @@ impl State {
         let elapsed = client.now().monotonic.saturating_sub(entry.submitted);
         let is_change = operation.is_change();
         self.keep(activation.clone());
-        let job = match operation.after(elapsed).into_job(client, |_| Ok(activation)) {
+        let job = match operation.after(elapsed).into_job(client, &mut |_| Ok(activation.clone())) {
             Ok(job) => job,
             Err(error) => return self.finish(client, ticket, Err(error)),
         };
