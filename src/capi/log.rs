@@ -1,9 +1,9 @@
 //! The log of the library, for a callback of the program or for a program that takes the messages.
 //!
 //! The library can log while it holds a lock, so a message only enters a list. The program takes
-//! it from there, or one thread, which holds no lock, calls the callback. The thread starts after the thread of the previous callback has
-//! ended, so no two calls overlap. A forked child does not have this thread: it logs nothing until
-//! it sets its own callback.
+//! it from there, or one thread, which holds no lock, calls the callback. The thread starts after
+//! the thread of the previous callback has ended, so no two calls overlap. A forked child does not
+//! have this thread: it logs nothing until it sets its own callback.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -327,7 +327,7 @@ fn dropped_text(count: u64) -> String {
 /// Who receives the messages.
 enum Target {
     Callback(Callback),
-    /// The program takes the messages up to this level.
+    /// The program takes the messages of this level and of all more serious ones.
     Program(LevelFilter),
 }
 
