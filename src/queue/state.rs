@@ -222,7 +222,7 @@ impl State {
         client: &Client,
         ticket: Ticket,
         operation: Operation,
-        activation: Activation,
+        activation: &Activation,
     ) {
         let Some(entry) = self.entries.get(&ticket) else { return };
         let elapsed = client.now().monotonic.saturating_sub(entry.submitted);

@@ -464,7 +464,7 @@ impl Shared {
         match guarded(|| self.client.activation(&id)) {
             Ok(activation) => {
                 let mut state = self.lock();
-                state.continue_claimed(&self.client, ticket, operation, activation);
+                state.continue_claimed(&self.client, ticket, operation, &activation);
                 self.announce(&state);
                 self.dispatch(state);
             }
