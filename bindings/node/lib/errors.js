@@ -40,14 +40,15 @@ class ServiceUnavailableError extends ApiError {}
 class NotFoundError extends ApiError {}
 class AlreadyFinishedError extends ApiError {}
 class TooEarlyError extends ApiError {}
+class RejectedError extends ApiError {}
 class ServerError extends ApiError {}
 class RateLimitError extends ApiError {}
 
 class BlockedError extends SastaotpError {}
 class ProtocolError extends SastaotpError {}
-class ConnectionError extends SastaotpError {}
-class TlsError extends ConnectionError {}
-class TimeoutError extends SastaotpError {}
+class ConnectionFailedError extends SastaotpError {}
+class TlsError extends ConnectionFailedError {}
+class CallTimeoutError extends SastaotpError {}
 class WaitTimeoutError extends SastaotpError {}
 class ExpiredError extends SastaotpError {}
 class ActivationCancelledError extends SastaotpError {}
@@ -92,14 +93,14 @@ const CLASS_OF_KIND = {
   not_found: NotFoundError,
   already_finished: AlreadyFinishedError,
   too_early: TooEarlyError,
-  rejected: ApiError,
+  rejected: RejectedError,
   rate_limited: RateLimitError,
   blocked: BlockedError,
   server: ServerError,
   protocol: ProtocolError,
-  connection: ConnectionError,
+  connection: ConnectionFailedError,
   tls: TlsError,
-  timeout: TimeoutError,
+  timeout: CallTimeoutError,
   wait_timeout: WaitTimeoutError,
   expired: ExpiredError,
   activation_cancelled: ActivationCancelledError,
@@ -123,13 +124,14 @@ const classes = {
   NotFoundError,
   AlreadyFinishedError,
   TooEarlyError,
+  RejectedError,
   RateLimitError,
   ServerError,
   BlockedError,
   ProtocolError,
-  ConnectionError,
+  ConnectionFailedError,
   TlsError,
-  TimeoutError,
+  CallTimeoutError,
   WaitTimeoutError,
   ExpiredError,
   ActivationCancelledError,

@@ -1058,6 +1058,8 @@ export class NotFoundError extends ApiError {}
 export class AlreadyFinishedError extends ApiError {}
 /** The order is too young to cancel; `retryAfterMs` is the time to wait in milliseconds. */
 export class TooEarlyError extends ApiError {}
+/** The service rejected the request for another reason: see `code`. */
+export class RejectedError extends ApiError {}
 /** The service or its provider failed. */
 export class ServerError extends ApiError {}
 /** Too many requests. */
@@ -1067,11 +1069,11 @@ export class BlockedError extends SastaotpError {}
 /** The reply is incomplete, or not a reply of the service. */
 export class ProtocolError extends SastaotpError {}
 /** The connection failed or broke. */
-export class ConnectionError extends SastaotpError {}
+export class ConnectionFailedError extends SastaotpError {}
 /** The TLS handshake failed, or the server's certificate was not accepted. */
-export class TlsError extends ConnectionError {}
+export class TlsError extends ConnectionFailedError {}
 /** The call did not finish in time. */
-export class TimeoutError extends SastaotpError {}
+export class CallTimeoutError extends SastaotpError {}
 /** No code arrived in time. The order is still open, unless `cancelOnTimeout` cancelled it. */
 export class WaitTimeoutError extends SastaotpError {}
 /** The order expired without a code. */

@@ -125,7 +125,7 @@ test('a null client option is not stated', async () => {
 test('a timeout of zero is not the default', async () => {
   const service = await serve(() => {})
   const client = sandbox.client({ baseUrl: service.url, timeoutMs: 0 })
-  await assert.rejects(client.getBalance(), { name: 'TimeoutError' })
+  await assert.rejects(client.getBalance(), { name: 'CallTimeoutError' })
   service.kill()
 })
 

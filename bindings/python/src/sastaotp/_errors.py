@@ -114,10 +114,9 @@ class JournalError(SastaotpError):
 
 
 class ApiError(SastaotpError):
-    """The call received a refusal, a failure or an unusable reply.
+    """The service answered with a refusal or a failure.
 
-    It came from the service, or from a proxy or firewall in front of it. ``code``, ``http_status``
-    and ``raw`` have the details.
+    ``code``, ``http_status`` and ``raw`` have the details.
     """
 
 
@@ -165,11 +164,11 @@ class RateLimitError(ApiError):
     """Too many requests."""
 
 
-class BlockedError(ApiError):
+class BlockedError(SastaotpError):
     """A firewall in front of the service refused the request."""
 
 
-class ProtocolError(ApiError):
+class ProtocolError(SastaotpError):
     """The reply is incomplete, or not a reply of the service."""
 
 
