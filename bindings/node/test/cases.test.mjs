@@ -98,7 +98,7 @@ async function run({ name, key, client: options = {}, steps }) {
     }
     const operation = substitute(step.op, kept)
     const args = argumentsOf(operation)
-    const method = camelCase(operation.op)
+    const method = operation.op === 'claim' ? 'activation' : camelCase(operation.op)
     const result = step.fails
       ? await failureOf(client, method, args)
       : ((await client[method](...args)) ?? {})

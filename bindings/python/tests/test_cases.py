@@ -72,6 +72,8 @@ def call(client: Any, op: Dict[str, Any]) -> Any:
         return client._run(_operations.lease(multi_sms=False, **unset, **arguments))
     if name == "set_status":
         arguments["status"] = SetStatus(arguments["status"])
+    if name == "claim":
+        return client.activation(**arguments)
     service = [arguments.pop("service")] if name in ("get_number", "intend") else []
     if name not in ACTIVATION_METHODS:
         return getattr(client, name)(*service, **arguments)
