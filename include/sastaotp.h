@@ -556,8 +556,9 @@ sastaotp_status sastaotp_log_set(sastaotp_log_level level,
  * serious levels, at most 4,096 that were not taken; further ones are dropped, and a message
  * reports their number.
  *
- * It replaces the callback of sastaotp_log_set, and fails like that function. SASTAOTP_LOG_OFF
- * ends the log. Messages that were not taken are dropped. Since 0.1.0.
+ * It replaces the callback of sastaotp_log_set, and fails like that function. Another call changes
+ * the level and keeps the messages. SASTAOTP_LOG_OFF and sastaotp_log_set end the collection, and
+ * drop the messages that were not taken. Since 0.1.0.
  */
 SASTAOTP_MUST_USE
 sastaotp_status sastaotp_log_collect(sastaotp_log_level level, sastaotp_error **error);
@@ -565,9 +566,9 @@ sastaotp_status sastaotp_log_collect(sastaotp_log_level level, sastaotp_error **
 /**
  * Takes the oldest collected message: writes it to `buffer` and its level to `*level`, unless they
  * are NULL. Returns the message's length in bytes; 0 if no message waits, or in a forked child
- * that collects nothing. If the length is not below `size`, the text was cut at the end of a
- * character. 1,024 bytes are enough for nearly all messages. Any thread may call it; it returns at
- * once. Since 0.1.0.
+ * that has not called sastaotp_log_collect. If the length is not below `size`, the text was cut at
+ * the end of a character. 1,024 bytes are enough for nearly all messages. Any thread may call it;
+ * it returns at once. Since 0.1.0.
  */
 size_t sastaotp_log_take(sastaotp_log_level *level, char *buffer, size_t size);
 
@@ -2285,8 +2286,9 @@ struct sastaotp_completion;
  * no worker.
  *
  * The queue holds each number that it bought until its order is settled, so its operations need
- * only the id: sastaotp_activation_id of sastaotp_completion_activation. When the queue is freed,
- * sastaotp_client_unclaimed lists the numbers whose orders are open.
+ * only the id: sastaotp_activation_id of sastaotp_completion_activation. Operations of
+ * sastaotp_queue_submit_held have other holds: do not use both on one number. When the queue is
+ * freed, sastaotp_client_unclaimed lists the numbers whose orders are open.
  */
 typedef struct sastaotp_queue sastaotp_queue;
 
@@ -2474,12 +2476,12 @@ sastaotp_status sastaotp_queue_submit_reconcile(const sastaotp_queue *queue,
 bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
 
 /**
- * Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
- * sastaotp_queue_cancel does, but without a completion; drops a completion that was not taken; and
- * ends the hold of sastaotp_queue_submit_held on a number. It does not block: a finalizer of any
- * thread may call it.
+ * Drops a ticket that its caller no longer needs. An open operation is cancelled as by
+ * sastaotp_queue_cancel, but without a completion. A completion that was not taken is dropped. A
+ * hold of sastaotp_queue_submit_held on a number ends. The function does not block: a finalizer of
+ * any thread may call it.
  *
- * Returns whether the ticket was open or its completion was not taken: then it is never taken.
+ * Returns true if the completion of the ticket can no longer be taken because of this call.
  * Returns false, and does nothing, if the ticket is unknown, or if `queue` is NULL or belongs to
  * the parent process. Since 0.1.0.
  */

@@ -258,8 +258,9 @@ pub unsafe extern "C" fn sastaotp_log_set(
 /// serious levels, at most 4,096 that were not taken; further ones are dropped, and a message
 /// reports their number.
 ///
-/// It replaces the callback of sastaotp_log_set, and fails like that function. SASTAOTP_LOG_OFF
-/// ends the log. Messages that were not taken are dropped. Since 0.1.0.
+/// It replaces the callback of sastaotp_log_set, and fails like that function. Another call changes
+/// the level and keeps the messages. SASTAOTP_LOG_OFF and sastaotp_log_set end the collection, and
+/// drop the messages that were not taken. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_log_collect(
     level: sastaotp_log_level,
@@ -273,9 +274,9 @@ pub unsafe extern "C" fn sastaotp_log_collect(
 
 /// Takes the oldest collected message: writes it to `buffer` and its level to `*level`, unless they
 /// are NULL. Returns the message's length in bytes; 0 if no message waits, or in a forked child
-/// that collects nothing. If the length is not below `size`, the text was cut at the end of a
-/// character. 1,024 bytes are enough for nearly all messages. Any thread may call it; it returns at
-/// once. Since 0.1.0.
+/// that has not called sastaotp_log_collect. If the length is not below `size`, the text was cut at
+/// the end of a character. 1,024 bytes are enough for nearly all messages. Any thread may call it;
+/// it returns at once. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_log_take(
     level: *mut sastaotp_log_level,
@@ -345,6 +346,11 @@ fn set(target: Option<Target>) -> Result<()> {
     if target.is_some() && log::set_logger(&LOG).is_err() && !is_ours() {
         return Err(Error::config(SETTING, "the program has another logger: use that one"));
     }
+    if let Some(Target::Program(level)) = target
+        && set_level(level)
+    {
+        return Ok(());
+    }
     let sink = target.map(start).transpose().map_err(|error| {
         let reason = format!("no thread could be started ({})", error.kind());
         Error::new(ErrorKind::Connection, SETTING, reason)
@@ -380,6 +386,20 @@ fn set(target: Option<Target>) -> Result<()> {
         next.set(Phase::Running);
     }
     Ok(())
+}
+
+/// Sets the level if the program takes the messages already; returns whether it does.
+fn set_level(level: LevelFilter) -> bool {
+    if !OWNER.is_this_process() {
+        return false;
+    }
+    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(sink) = state.sink.as_mut().filter(|sink| sink.thread.is_none()) else { return false };
+    sink.level = level;
+    if is_ours() {
+        log::set_max_level(level);
+    }
+    true
 }
 
 /// Ends the log from its own callback.

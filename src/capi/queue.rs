@@ -28,8 +28,9 @@ use crate::{Error, Operation, Queue, Result, Ticket};
 /// no worker.
 ///
 /// The queue holds each number that it bought until its order is settled, so its operations need
-/// only the id: sastaotp_activation_id of sastaotp_completion_activation. When the queue is freed,
-/// sastaotp_client_unclaimed lists the numbers whose orders are open.
+/// only the id: sastaotp_activation_id of sastaotp_completion_activation. Operations of
+/// sastaotp_queue_submit_held have other holds: do not use both on one number. When the queue is
+/// freed, sastaotp_client_unclaimed lists the numbers whose orders are open.
 pub struct sastaotp_queue(ForkGuarded<Queue>);
 
 impl Object for sastaotp_queue {
@@ -363,12 +364,12 @@ pub unsafe extern "C" fn sastaotp_queue_cancel(queue: *const sastaotp_queue, tic
     })
 }
 
-/// Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
-/// sastaotp_queue_cancel does, but without a completion; drops a completion that was not taken; and
-/// ends the hold of sastaotp_queue_submit_held on a number. It does not block: a finalizer of any
-/// thread may call it.
+/// Drops a ticket that its caller no longer needs. An open operation is cancelled as by
+/// sastaotp_queue_cancel, but without a completion. A completion that was not taken is dropped. A
+/// hold of sastaotp_queue_submit_held on a number ends. The function does not block: a finalizer of
+/// any thread may call it.
 ///
-/// Returns whether the ticket was open or its completion was not taken: then it is never taken.
+/// Returns true if the completion of the ticket can no longer be taken because of this call.
 /// Returns false, and does nothing, if the ticket is unknown, or if `queue` is NULL or belongs to
 /// the parent process. Since 0.1.0.
 #[unsafe(no_mangle)]

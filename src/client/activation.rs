@@ -190,6 +190,17 @@ impl Activation {
     }
 
     pub(super) fn claimed(client: Client, id: &str) -> Result<Self> {
+        let claimed = Self::claimed_if(client, id, || true)?;
+        Ok(claimed.expect("the caller wants it"))
+    }
+
+    /// Claims an activation if `is_wanted` still returns true once the journal has been read, which
+    /// can take a while.
+    pub(crate) fn claimed_if(
+        client: Client,
+        id: &str,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> Result<Option<Self>> {
         Self::check_id(id)?;
         // The order of a purchase or a handle of this process is not claimed by another one.
         let (is_held, is_candidate) = {
@@ -205,9 +216,12 @@ impl Activation {
                 None
             }
         };
+        if !is_wanted() {
+            return Ok(None);
+        }
         let shared = Self::find_or_share(&client, id);
         drop(folder);
-        Ok(Self { client, purchase: shared.purchase.clone(), shared })
+        Ok(Some(Self { client, purchase: shared.purchase.clone(), shared }))
     }
 
     /// Returns the part that the handles of an order share, and holds the order.

@@ -121,15 +121,17 @@ impl Queue {
     ///
     /// A ticket whose result is an activation holds it until [`Self::release`]. An operation with
     /// an id holds its activation while it is open. When nothing holds an activation any longer and
-    /// its order is open, [`Client::unclaimed`] lists it.
+    /// its order is open, [`Client::unclaimed`] lists it. Do not use [`Self::submit`] on the same
+    /// activation.
     pub fn submit_held(&self, operation: Operation) -> Result<Ticket> {
         self.submit_with_user(operation, 0, true, |_| {})
     }
 
-    /// Drops a ticket that its caller no longer needs, in any state: cancels an open operation as
-    /// [`Self::cancel`] does, but without a completion; drops a completion that was not taken; and
-    /// ends the hold of [`Self::submit_held`] on an activation. Returns whether the ticket was open
-    /// or its completion was not taken. Does nothing for an unknown ticket.
+    /// Drops a ticket that its caller no longer needs. An open operation is cancelled as by
+    /// [`Self::cancel`], but without a completion. A completion that was not taken is dropped. A
+    /// hold of [`Self::submit_held`] on an activation ends. Does nothing for an unknown ticket.
+    ///
+    /// Returns true if the completion of the ticket can no longer be taken because of this call.
     pub fn release(&self, ticket: Ticket) -> bool {
         let mut state = self.shared.lock();
         let was_untaken = state.release(&self.shared.client, ticket);

@@ -138,8 +138,8 @@ pub enum Operation {
         id: String,
     },
     /// Drops the queue's handle of an activation, because the caller's own handle is gone:
-    /// [`Client::unclaimed`] lists the number if its order is open. Makes no request. The next
-    /// operation on the activation claims it again.
+    /// [`Client::unclaimed`] lists the number if its order is open and no operation on it runs.
+    /// Makes no request. The next operation on the activation claims it again.
     MarkUnclaimed {
         /// The activation.
         id: String,
@@ -361,6 +361,14 @@ impl Operation {
             read_status(*status)?;
         }
         self.claimed_id().map_or(Ok(()), Activation::check_id)
+    }
+
+    /// The timeout of a wait.
+    pub(super) fn wait_time(&self) -> Option<Duration> {
+        match self {
+            Self::WaitForCode { timeout_ms, .. } => Some(Duration::from_millis(*timeout_ms)),
+            _ => None,
+        }
     }
 
     /// Shortens the timeout of a wait by the time that claiming its activation took.

@@ -29,8 +29,8 @@ pub(super) struct State {
     entries: HashMap<Ticket, Entry>,
     /// The activation that each ticket holds until it is released.
     held: HashMap<Ticket, Box<str>>,
-    /// How many tickets and open operations hold each activation.
-    holds: HashMap<Box<str>, usize>,
+    /// The tickets that hold each activation: of open operations, and those in `held`.
+    holds: HashMap<Box<str>, Vec<Ticket>>,
     /// The open operations on each activation.
     operations: HashMap<Box<str>, Vec<Ticket>>,
     schedule: Schedule,
@@ -113,7 +113,7 @@ struct Entry {
     activation: Option<Box<str>>,
     /// When it was submitted, on the monotonic clock.
     submitted: Duration,
-    /// The deadline of a call, counted from its submission. Other jobs have their own.
+    /// The deadline of a call or a claim, counted from its submission. Other jobs have their own.
     end: Option<Duration>,
     /// `None` while a thread runs it.
     job: Option<Job>,
@@ -145,8 +145,9 @@ impl State {
             return Err(Error::config(name, "the queue is closed: make another queue"));
         }
         if let Operation::MarkUnclaimed { id } = &operation {
-            self.held.retain(|_, held| **held != **id);
-            self.holds.remove(&**id);
+            for ticket in self.holds.remove(&**id).unwrap_or_default() {
+                self.held.remove(&ticket);
+            }
             self.drop_activation(id);
         }
         operation.check()?;
@@ -160,7 +161,15 @@ impl State {
             operation.into_job(client, &mut |id| self.claim(client, id))?
         };
         let ticket = Ticket(NEXT_TICKET.fetch_add(1, Ordering::Relaxed));
-        let end = matches!(job, Job::Call(_)).then(|| client.deadline());
+        let submitted = client.now().monotonic;
+        let end = match &job {
+            Job::Call(_) => Some(client.deadline()),
+            Job::Claim(operation) => {
+                let time = operation.wait_time().unwrap_or_else(|| client.timeout());
+                Some(submitted.saturating_add(time))
+            }
+            _ => None,
+        };
         let unknown = match &job {
             Job::Reconcile(task) => Some(Box::new(task.cancelled())),
             _ => None,
@@ -169,7 +178,7 @@ impl State {
         if let Some(id) = &claimed {
             self.operations.entry(id.clone()).or_default().push(ticket);
             if is_held {
-                *self.holds.entry(id.clone()).or_default() += 1;
+                self.add_hold(id, ticket);
             }
         }
         let entry = Entry {
@@ -178,7 +187,7 @@ impl State {
             name,
             is_change: is_change && !matches!(job, Job::Claim(_)),
             activation: claimed,
-            submitted: client.now().monotonic,
+            submitted,
             end,
             job: Some(job),
             running: None,
@@ -227,6 +236,10 @@ impl State {
         let Some(entry) = self.entries.get(&ticket) else { return };
         let elapsed = client.now().monotonic.saturating_sub(entry.submitted);
         let is_change = operation.is_change();
+        if entry.is_held {
+            // Again, because `mark_unclaimed` ends all holds.
+            self.add_hold(activation.id(), ticket);
+        }
         self.keep(activation.clone());
         let job = match operation.after(elapsed).into_job(client, &mut |_| Ok(activation.clone())) {
             Ok(job) => job,
@@ -267,23 +280,32 @@ impl State {
         }
         let bought = self.untaken.get(&ticket).map(|bought| Box::<str>::from(bought.id()));
         let is_finished = self.results.remove(&ticket).is_some();
+        self.prune_finished();
         if let Some(id) = bought
             && !self.holds.contains_key(&id)
         {
             self.drop_activation(&id);
         }
         if let Some(id) = self.held.remove(&ticket) {
-            self.end_hold(&id);
+            self.end_hold(&id, ticket);
         }
         is_open || is_finished
     }
 
-    /// Ends one hold on an activation, and drops the activation after the last one.
-    fn end_hold(&mut self, id: &str) {
-        // `mark_unclaimed` ends all holds at once.
-        let Some(count) = self.holds.get_mut(id) else { return };
-        *count -= 1;
-        if *count == 0 {
+    fn add_hold(&mut self, id: &str, ticket: Ticket) {
+        let tickets = self.holds.entry(id.into()).or_default();
+        if !tickets.contains(&ticket) {
+            tickets.push(ticket);
+        }
+    }
+
+    /// Ends the hold of a ticket on an activation, unless `mark_unclaimed` has ended it. Drops the
+    /// activation after its last hold.
+    fn end_hold(&mut self, id: &str, ticket: Ticket) {
+        let Some(tickets) = self.holds.get_mut(id) else { return };
+        let Some(at) = tickets.iter().position(|other| *other == ticket) else { return };
+        tickets.swap_remove(at);
+        if tickets.is_empty() {
             self.holds.remove(id);
             self.drop_activation(id);
         }
@@ -302,9 +324,12 @@ impl State {
             return;
         }
         if self.activations.len() >= self.activation_limit.max(MIN_ACTIVATIONS) {
-            self.activations.retain(|_, known| known.is_shared() || known.ending().is_none());
+            let holds = &self.holds;
+            let is_used =
+                |id: &str, known: &Activation| known.is_shared() || holds.contains_key(id);
+            self.activations.retain(|id, known| is_used(id, known) || known.ending().is_none());
             if self.activations.len() >= MAX_UNUSED {
-                self.activations.retain(|_, known| known.is_shared());
+                self.activations.retain(|id, known| is_used(id, known));
             }
             // Doubled, so that with very many waits not every new one searches them all again.
             self.activation_limit = 2 * self.activations.len();
@@ -534,16 +559,19 @@ impl State {
 
     fn finish_with(&mut self, client: &Client, ticket: Ticket, result: Result<Finished>) {
         let Some(entry) = self.entries.get(&ticket) else { return };
-        let id = match &result {
-            Ok(Finished::Output(Output::Activation(activation))) => Some(activation.id()),
-            Ok(Finished::Purchase(bought)) => Some(bought.id()),
-            _ => None,
-        };
-        if entry.is_held
-            && let Some(id) = id
-        {
-            self.held.insert(ticket, id.into());
-            *self.holds.entry(id.into()).or_default() += 1;
+        if entry.is_held {
+            let id: Option<Box<str>> = match &result {
+                Ok(Finished::Output(Output::Activation(activation))) => {
+                    self.keep(activation.clone());
+                    Some(activation.id().into())
+                }
+                Ok(Finished::Purchase(bought)) => Some(bought.id().into()),
+                _ => None,
+            };
+            if let Some(id) = id {
+                self.add_hold(&id, ticket);
+                self.held.insert(ticket, id);
+            }
         }
         let Some(entry) = self.remove(ticket) else { return };
         self.schedule.remove(ticket);
@@ -564,10 +592,10 @@ impl State {
                 self.operations.remove(id);
             }
         }
-        if entry.is_held
-            && let Some(id) = &entry.activation
+        if let Some(id) = &entry.activation
+            && !self.held.contains_key(&ticket)
         {
-            self.end_hold(id);
+            self.end_hold(id, ticket);
         }
         Some(entry)
     }
@@ -694,12 +722,17 @@ impl State {
     /// Removes and returns the completion of one ticket.
     pub(super) fn take_one(&mut self, ticket: Ticket) -> Option<Taken> {
         let completion = self.remove_completion(ticket)?;
-        // `take` drops joined tickets from the list, but a host may never call it.
+        self.prune_finished();
+        Some(completion)
+    }
+
+    /// Drops joined and released tickets from the list: `take` does so, but a host may never call
+    /// it.
+    fn prune_finished(&mut self) {
         if self.finished.len() > 2 * self.results.len() + 16 {
             let results = &self.results;
             self.finished.retain(|ticket| results.contains_key(ticket));
         }
-        Some(completion)
     }
 
     /// From now on the caller holds the activation of a purchase.

@@ -984,6 +984,45 @@ fn a_number_is_listed_when_its_last_ticket_is_released() {
 }
 
 #[test]
+fn an_operation_from_before_mark_unclaimed_ends_no_later_hold() {
+    let mut fixture = Fixture::new();
+    let submit = |fixture: &mut Fixture, json: &str| {
+        let ticket = fixture.queue.submit_held(Operation::from_json(json).unwrap()).unwrap();
+        let end = fixture.now() + MS;
+        fixture.run(end);
+        ticket
+    };
+    let buy = r#"{"op":"get_number","service":"again","country":"22","max_price":"9"}"#;
+    submit(&mut fixture, buy);
+    let wait =
+        submit(&mut fixture, r#"{"op":"wait_for_code","id":"again_12000","timeout_ms":9000}"#);
+    submit(&mut fixture, r#"{"op":"mark_unclaimed","id":"again_12000"}"#);
+    let claimed = submit(&mut fixture, r#"{"op":"claim","id":"again_12000"}"#);
+    fixture.queue.cancel(wait);
+    assert_eq!(fixture.client.unclaimed().len(), 0);
+    fixture.queue.release(claimed);
+    assert_eq!(fixture.client.unclaimed().len(), 1);
+}
+
+#[test]
+fn held_numbers_are_kept_beside_many_others() {
+    let mut fixture = Fixture::new();
+    let submit = |fixture: &mut Fixture, json: &str| {
+        let ticket = fixture.queue.submit_held(Operation::from_json(json).unwrap()).unwrap();
+        while fixture.work().is_none() {}
+        fixture.queue.take(1, Duration::ZERO);
+        ticket
+    };
+    let bought = submit(&mut fixture, BUY);
+    for number in 0..2 * MANY {
+        submit(&mut fixture, &format!(r#"{{"op":"claim","id":"other_{number}"}}"#));
+    }
+    assert_eq!(fixture.client.unclaimed().len(), 0);
+    fixture.queue.release(bought);
+    assert_eq!(fixture.client.unclaimed().len(), 1);
+}
+
+#[test]
 fn a_released_purchase_is_not_sent_or_its_number_is_listed() {
     let mut fixture = Fixture::new();
     let ticket = fixture.buy();

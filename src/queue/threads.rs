@@ -27,7 +27,7 @@ use crate::clock::Moment;
 use crate::protocol::json_output::fields;
 use crate::system::ReadyFd;
 use crate::threads::Threads;
-use crate::{CancelToken, Client, Error, ErrorKind, Intent, Result};
+use crate::{Activation, CancelToken, Client, Error, ErrorKind, Intent, Result};
 
 /// The stack of a thread. A request needs a quarter of it.
 const STACK: usize = 256 * 1024;
@@ -419,7 +419,7 @@ impl Shared {
                 let deadline = deadline.unwrap_or_else(|| handle.deadline());
                 self.attempt(ticket, fallback, deadline, handle);
             }
-            Job::Claim(operation) => self.claim(ticket, *operation),
+            Job::Claim(operation) => self.claim(ticket, *operation, handle),
             Job::Wait(task) => self.step(ticket, task, Job::Wait, Output::Sms, handle),
             Job::Settle(task) => self.step(ticket, task, Job::Settle, Output::Settlement, handle),
             Job::SettleLeases(task) => self.step(ticket, task, Job::SettleLeases, json, handle),
@@ -457,12 +457,16 @@ impl Shared {
         }
     }
 
-    /// Claims the activation of an operation, which then continues as if it was submitted now.
+    /// Claims the activation of an operation, which then continues. An operation that was cancelled
+    /// meanwhile claims nothing.
     #[inline(never)]
-    fn claim(self: &Arc<Self>, ticket: Ticket, operation: Operation) {
+    fn claim(self: &Arc<Self>, ticket: Ticket, operation: Operation, handle: &Client) {
         let id = operation.claimed_id().unwrap_or_default().to_owned();
-        match guarded(|| self.client.activation(&id)) {
-            Ok(activation) => {
+        let is_wanted = || self.lock().is_open(ticket);
+        match guarded(|| Activation::claimed_if(handle.clone(), &id, is_wanted)) {
+            Ok(None) => {}
+            Ok(Some(activation)) => {
+                let activation = activation.with_client(&self.client);
                 let mut state = self.lock();
                 state.continue_claimed(&self.client, ticket, operation, &activation);
                 self.announce(&state);

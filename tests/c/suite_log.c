@@ -124,6 +124,13 @@ void collected_log_is_taken_once(void) {
     CHECK_INT(sastaotp_log_take(NULL, start, sizeof start), (long long)length);
     CHECK(strlen(start) == 10 && strncmp(start, message, 10) == 0);
     CHECK_INT(sastaotp_log_take(NULL, NULL, 0), 0);
+    /* Another level keeps the messages. */
+    read_with_warning(client);
+    WORKS(sastaotp_log_collect(SASTAOTP_LOG_ERROR, &error));
+    read_with_warning(client);
+    CHECK(sastaotp_log_take(&level, message, sizeof message) > 0);
+    CHECK_CONTAINS(message, "unexpected text before its data");
+    CHECK_INT(sastaotp_log_take(&level, message, sizeof message), 0);
     /* Messages that are not taken do not grow without end. */
     enum { LIMIT = 4096, MORE = 100 };
     WORKS(sastaotp_log_collect(SASTAOTP_LOG_TRACE, &error));

@@ -360,6 +360,32 @@ fn submitting_to_a_queue_reads_no_file() {
     queue.cancel(cancelled);
     queue.release(claimed);
     assert_eq!(next.listed(), listed);
+
+    // An operation that has not claimed the number yet does so later, and then ends.
+    submit(r#""get_status""#);
+    submit(r#""mark_unclaimed""#);
+    while let SingleStep::Work { work, .. } = queue.step(false) {
+        work();
+    }
+    assert_eq!(queue.open(), 0);
+    assert_eq!(next.listed(), listed);
+}
+
+#[test]
+fn cancelled_claim_of_a_candidate_resolves_nothing() {
+    let fixture = Fixture::new();
+    let process = fixture.start();
+    let error = process.client.get_number(request("zz_lost_reply")).unwrap_err();
+    let found = process.client.reconcile_within(error.intent().unwrap(), Duration::ZERO).unwrap();
+    let id = found.candidates[0].order.activation_id.clone().unwrap();
+    let queue = Queue::without_workers(&process.client).unwrap();
+    let json = format!(r#"{{"op":"claim","id":"{id}"}}"#);
+    let ticket = queue.submit_held(Operation::from_json(&json).unwrap()).unwrap();
+    let SingleStep::Work { work, .. } = queue.step(false) else { panic!("nothing is due") };
+    // The claim may be waiting for the folder's lock at this moment.
+    queue.release(ticket);
+    work();
+    assert_eq!(process.listed(), (vec![], 1), "the purchase is still unknown");
 }
 
 #[test]

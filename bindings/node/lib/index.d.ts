@@ -688,20 +688,19 @@ export class Intent {
  * with this activation's id.
  *
  * If the object is garbage-collected, the order stays open: it is neither completed nor cancelled,
- * and `unclaimed` lists it. The object of `Client.activation` holds the number after its first call
- * that succeeds, until a call fails.
+ * and `unclaimed` lists it unless another object holds the number.
  */
 export class Activation {
   protected constructor()
   readonly id: string
-  /** The number as the service wrote it; null if this object was created from an id. */
+  /** The number as the service wrote it; null if the client has no record of it. */
   readonly phoneNumber: string | null
   /** The price that was charged, in rupees, if the service reported it. */
   readonly price: number | null
   readonly priceMicros: number | null
   /** When the order expires, if the service reported it. */
   readonly expiresAt: Date | null
-  /** The reply to the purchase; null if this object was created from an id. */
+  /** The reply to the purchase; null if the client has no record of it. */
   readonly purchase: Purchase | null
   getStatus(options?: CallOptions): Promise<Status>
   setStatus(status: -1 | 1 | 3 | 6 | 8, options?: CallOptions): Promise<StatusChange>
@@ -874,8 +873,9 @@ export class Client {
    */
   keep(id: string, options?: CallOptions): Promise<void>
   /**
-   * Lists a number in `unclaimed` until a call claims it, for a program that stops using it without
-   * settling it. Sends nothing. It has no effect on a number that this process did not buy.
+   * Lists a number in `unclaimed` until `activation` claims it, for a program that stops using it
+   * without settling it. Sends nothing. An operation on it that is open holds it until its end. It
+   * has no effect on a number of whose purchase the client has no record.
    */
   markUnclaimed(id: string, options?: CallOptions): Promise<void>
   /**

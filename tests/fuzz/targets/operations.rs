@@ -6,7 +6,7 @@ use sastaotp::{Amount, Error, ErrorKind, Intent, Operation};
 use sastaotp_fuzz::Object;
 
 /// The fields of each operation, independent of the library's table.
-const FIELDS: [(&str, &[&str]); 27] = [
+const FIELDS: [(&str, &[&str]); 28] = [
     ("get_balance", &[]),
     ("get_services", &["service"]),
     ("get_prices", &["service", "country"]),
@@ -40,6 +40,7 @@ const FIELDS: [(&str, &[&str]); 27] = [
     ("complete", &["id", "without_code"]),
     ("cancel", &["id"]),
     ("settle", &["id", "on_too_early"]),
+    ("claim", &["id"]),
     ("mark_unclaimed", &["id"]),
     ("reconcile", &["intent", "timeout_ms"]),
     ("resolve", &["intent", "not_made", "activation_id"]),

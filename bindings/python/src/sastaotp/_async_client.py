@@ -700,8 +700,9 @@ class AsyncActivation(BaseActivation):
     async def mark_unclaimed(self) -> None:
         """List the number in ``unclaimed`` until ``activation`` claims it again. Sends no request.
 
-        For a program that stops using a number without settling it. It has no effect on a number
-        that this process did not buy, because there is no record of the purchase.
+        For a program that stops using a number without settling it. An operation on the number that
+        is open holds it until its end. It has no effect on a number of whose purchase the client
+        has no record.
         """
         return await self._run(_operations.mark_unclaimed(self.id), identity)
 

@@ -114,7 +114,7 @@ class BaseActivation:
 
     @property
     def phone_number(self) -> Optional[str]:
-        """The number as the service wrote it. None if this object was created from an id."""
+        """The number as the service wrote it. None if the client has no record of it."""
         return self._data.phone_number
 
     @property
@@ -139,7 +139,7 @@ class BaseActivation:
 
     @property
     def purchase(self) -> Optional[Purchase]:
-        """The reply to the purchase. None if this object was created from an id."""
+        """The reply to the purchase. None if the client has no record of it."""
         return self._data.purchase
 
     @property
