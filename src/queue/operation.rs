@@ -363,6 +363,11 @@ impl Operation {
         self.claimed_id().map_or(Ok(()), Activation::check_id)
     }
 
+    /// Whether an operation on an activation makes no request.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::Claim { .. } | Self::Keep { .. })
+    }
+
     /// The timeout of a wait.
     pub(super) fn wait_time(&self) -> Option<Duration> {
         match self {

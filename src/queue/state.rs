@@ -164,7 +164,7 @@ impl State {
         let submitted = client.now().monotonic;
         let end = match &job {
             Job::Call(_) => Some(client.deadline()),
-            Job::Claim(operation) => {
+            Job::Claim(operation) if !operation.is_local() => {
                 let time = operation.wait_time().unwrap_or_else(|| client.timeout());
                 Some(submitted.saturating_add(time))
             }
@@ -201,6 +201,9 @@ impl State {
     /// Schedules a job that has not begun.
     fn schedule_new(&mut self, client: &Client, ticket: Ticket, job: &Job, end: Option<Duration>) {
         match job {
+            Job::Claim(operation) if operation.is_local() => {
+                self.schedule.set_end(ticket, client.now().monotonic);
+            }
             Job::Call(_) | Job::Claim(_) => self.schedule.add_call(ticket),
             // A deadline of now, because it need not wait until the service may be called.
             Job::Local(_) => self.schedule.set_end(ticket, client.now().monotonic),

@@ -298,6 +298,10 @@ impl Shared {
                 drop(wait);
                 self.finish(ticket, result.map(Output::Sms));
             }
+            // This thread serves every operation, so it does not wait for the journal.
+            Some((Job::Claim(operation), handle)) => {
+                self.claim(ticket, *operation, &handle.until(now));
+            }
             Some((job, handle)) => self.run(ticket, job, &handle),
             None => {}
         }
