@@ -133,10 +133,6 @@ pub(crate) struct UnheldActivation {
 }
 
 impl UnheldActivation {
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Claims the order. If a handle of it is left, the claim shares its state.
     pub(crate) fn claim(self) -> Activation {
         let Self { client, id, purchase, shared } = self;
@@ -190,7 +186,7 @@ impl Activation {
     }
 
     pub(super) fn claimed(client: Client, id: &str) -> Result<Self> {
-        let claimed = Self::claimed_if(client, id, || true)?;
+        let claimed = Self::claimed_if(client, id, &|| true)?;
         Ok(claimed.expect("the caller wants it"))
     }
 
@@ -199,7 +195,7 @@ impl Activation {
     pub(crate) fn claimed_if(
         client: Client,
         id: &str,
-        is_wanted: impl FnOnce() -> bool,
+        is_wanted: &dyn Fn() -> bool,
     ) -> Result<Option<Self>> {
         Self::check_id(id)?;
         // The order of a purchase or a handle of this process is not claimed by another one.

@@ -377,12 +377,11 @@ impl Operation {
     }
 
     /// Shortens the timeout of a wait by the time that claiming its activation took.
-    pub(super) fn after(mut self, elapsed: Duration) -> Self {
-        if let Self::WaitForCode { timeout_ms, .. } = &mut self {
+    pub(super) fn shorten_wait(&mut self, elapsed: Duration) {
+        if let Self::WaitForCode { timeout_ms, .. } = self {
             *timeout_ms =
                 timeout_ms.saturating_sub(elapsed.as_millis().try_into().unwrap_or(u64::MAX));
         }
-        self
     }
 
     /// Turns the operation into a job. `claim` returns the activation of an id: the same one for

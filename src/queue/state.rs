@@ -28,7 +28,7 @@ static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 pub(super) struct State {
     entries: HashMap<Ticket, Entry>,
     /// The activation that each ticket holds until it is released.
-    held: HashMap<Ticket, Box<str>>,
+    held: BTreeMap<Ticket, Activation>,
     /// The tickets that hold each activation: of open operations, and those in `held`.
     holds: HashMap<Box<str>, Vec<Ticket>>,
     /// The open operations on each activation.
@@ -233,18 +233,19 @@ impl State {
         &mut self,
         client: &Client,
         ticket: Ticket,
-        operation: Operation,
+        mut operation: Operation,
         activation: &Activation,
     ) {
         let Some(entry) = self.entries.get(&ticket) else { return };
         let elapsed = client.now().monotonic.saturating_sub(entry.submitted);
         let is_change = operation.is_change();
+        operation.shorten_wait(elapsed);
         if entry.is_held {
             // Again, because `mark_unclaimed` ends all holds.
             self.add_hold(activation.id(), ticket);
         }
         self.keep(activation.clone());
-        let job = match operation.after(elapsed).into_job(client, &mut |_| Ok(activation.clone())) {
+        let job = match operation.into_job(client, &mut |_| Ok(activation.clone())) {
             Ok(job) => job,
             Err(error) => return self.finish(client, ticket, Err(error)),
         };
@@ -289,8 +290,8 @@ impl State {
         {
             self.drop_activation(&id);
         }
-        if let Some(id) = self.held.remove(&ticket) {
-            self.end_hold(&id, ticket);
+        if let Some(activation) = self.held.remove(&ticket) {
+            self.end_hold(activation.id(), ticket);
         }
         is_open || is_finished
     }
@@ -327,12 +328,9 @@ impl State {
             return;
         }
         if self.activations.len() >= self.activation_limit.max(MIN_ACTIVATIONS) {
-            let holds = &self.holds;
-            let is_used =
-                |id: &str, known: &Activation| known.is_shared() || holds.contains_key(id);
-            self.activations.retain(|id, known| is_used(id, known) || known.ending().is_none());
+            self.activations.retain(|_, known| known.is_shared() || known.ending().is_none());
             if self.activations.len() >= MAX_UNUSED {
-                self.activations.retain(|id, known| is_used(id, known));
+                self.activations.retain(|_, known| known.is_shared());
             }
             // Doubled, so that with very many waits not every new one searches them all again.
             self.activation_limit = 2 * self.activations.len();
@@ -563,17 +561,13 @@ impl State {
     fn finish_with(&mut self, client: &Client, ticket: Ticket, result: Result<Finished>) {
         let Some(entry) = self.entries.get(&ticket) else { return };
         if entry.is_held {
-            let id: Option<Box<str>> = match &result {
-                Ok(Finished::Output(Output::Activation(activation))) => {
-                    self.keep(activation.clone());
-                    Some(activation.id().into())
-                }
-                Ok(Finished::Purchase(bought)) => Some(bought.id().into()),
-                _ => None,
+            let activation = match &result {
+                Ok(Finished::Output(Output::Activation(activation))) => Some(activation.clone()),
+                _ => self.untaken.get(&ticket).cloned(),
             };
-            if let Some(id) = id {
-                self.add_hold(&id, ticket);
-                self.held.insert(ticket, id);
+            if let Some(activation) = activation {
+                self.add_hold(activation.id(), ticket);
+                self.held.insert(ticket, activation);
             }
         }
         let Some(entry) = self.remove(ticket) else { return };

@@ -467,7 +467,7 @@ impl Shared {
     fn claim(self: &Arc<Self>, ticket: Ticket, operation: Operation, handle: &Client) {
         let id = operation.claimed_id().unwrap_or_default().to_owned();
         let is_wanted = || self.lock().is_open(ticket);
-        match guarded(|| Activation::claimed_if(handle.clone(), &id, is_wanted)) {
+        match guarded(|| Activation::claimed_if(handle.clone(), &id, &is_wanted)) {
             Ok(None) => {}
             Ok(Some(activation)) => {
                 let activation = activation.with_client(&self.client);
