@@ -123,7 +123,7 @@ def _library() -> Optional[Greenlets]:
 class GreenletReader:
     """Takes the completions of a session for the greenlets of one thread.
 
-    One of the waiting greenlets, the leader, waits for the descriptor, takes what has arrived, and
+    One of the waiting greenlets, the leader, waits for the descriptor, takes completions, and
     wakes the greenlets that wait for it. Then it goes on or leaves the lead to another. Only the
     greenlets of one thread use a reader, and they switch only while they wait. A reader does not
     refer to its session, which is freed with its last reference.
